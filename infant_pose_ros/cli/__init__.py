@@ -1,0 +1,1 @@
+"""The infant-pose command."""

@@ -1,0 +1,1 @@
+"""What networks see and say: encoding and decoding side by side."""

@@ -1,0 +1,236 @@
+"""Settings: frozen dataclasses that are declared once, with type, range and description.
+
+The command line, the YAML files, the ROS parameters and the table in the docs are all made from
+the fields below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+import typing
+from typing import Any
+
+import yaml
+
+from infant_pose_ros.errors import SettingsError
+
+
+def setting(default, description: str, *, low=None, high=None, choices=None,
+            read_only: bool = False):
+    """Declare one setting.
+
+    Args:
+        default: value where none is given; its type is the setting's type.
+        description: one sentence for people.
+        low, high: inclusive range of a number.
+        choices: the allowed values of a string.
+        read_only: it can't change while a node runs, because models or topics hang on it.
+    """
+    return dataclasses.field(default=default, metadata={
+        'description': description, 'low': low, 'high': high, 'choices': choices,
+        'read_only': read_only})
+
+
+def check_value(spec: dataclasses.Field, wanted: type, value: Any) -> Any:
+    """Return `value` as `wanted`, or raise a SettingsError that names value, limit and mend."""
+    name, meta = spec.name, spec.metadata
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
+        raise SettingsError(
+            f'{name}: expected {wanted.__name__}, got {value!r} ({type(value).__name__})')
+    if wanted is float and value != value:
+        raise SettingsError(f'{name}: expected a number, got nan')
+    low, high, choices = meta['low'], meta['high'], meta['choices']
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise SettingsError(f'{name}: {value} is outside {low} .. {high}')
+    if choices is not None and value not in choices:
+        raise SettingsError(f'{name}: {value!r} is not one of {", ".join(map(repr, choices))}')
+    return value
+
+
+class Settings:
+    """Base of the settings dataclasses: checks every field when made."""
+
+    def __post_init__(self):
+        for spec, wanted in self.specs():
+            object.__setattr__(
+                self, spec.name, check_value(spec, wanted, getattr(self, spec.name)))
+
+    @classmethod
+    def specs(cls) -> list[tuple[dataclasses.Field, type]]:
+        """Each field with its type (bool, int, float or str)."""
+        hints = typing.get_type_hints(cls)
+        return [(spec, hints[spec.name]) for spec in dataclasses.fields(cls)]
+
+    @classmethod
+    def from_mapping(cls, mapping: typing.Mapping[str, Any]):
+        """Make settings from a mapping; missing keys keep their default.
+
+        Raises:
+            SettingsError: an unknown key, a wrong type or a value out of range.
+        """
+        known = [spec.name for spec, _ in cls.specs()]
+        unknown = sorted(set(mapping) - set(known))
+        if unknown:
+            raise SettingsError(
+                f'unknown setting{"s" if len(unknown) > 1 else ""} {", ".join(unknown)}; '
+                f'known: {", ".join(known)}')
+        return cls(**mapping)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path):
+        """Read settings from a flat YAML file; unknown keys are refused.
+
+        Raises:
+            SettingsError: the file is missing, no YAML mapping, or holds a bad setting.
+        """
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise SettingsError(f'settings file {path}: can not be read: {error}') from error
+        if content is None:
+            content = {}
+        if not isinstance(content, dict):
+            raise SettingsError(f'settings file {path}: expected "name: value" lines')
+        try:
+            return cls.from_mapping(content)
+        except SettingsError as error:
+            raise SettingsError(f'settings file {path}: {error}') from error
+
+    def replace(self, **changes):
+        """A copy with some settings changed, checked again."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class PipelineSettings(Settings):
+    """What turns pictures into poses; knows no ROS."""
+
+    device: str = setting(
+        'auto', "Where the networks run: 'auto' (a GPU where there is one), 'cpu', 'cuda' or "
+        "'cuda:N'.", read_only=True)
+    precision: str = setting(
+        'auto', "Number format of the networks: 'auto' takes fp16 on a GPU and fp32 on a CPU.",
+        choices=('auto', 'fp32', 'fp16', 'bf16'), read_only=True)
+    num_threads: int = setting(
+        0, 'CPU threads of the networks; 0 leaves the choice to PyTorch.', low=0, high=256,
+        read_only=True)
+    detector_weights: str = setting(
+        '', 'Path of the detector checkpoint; empty takes the bundled one.', read_only=True)
+    pose_weights: str = setting(
+        '', 'Path of the 2D pose checkpoint; empty takes the bundled one.', read_only=True)
+    lifter_weights: str = setting(
+        '', 'Path of the lifter checkpoint; empty takes the bundled one.', read_only=True)
+    detect_every: int = setting(
+        60, 'Frames between two looks for infants while tracking is sure.', low=1, high=100000)
+    detect_async: bool = setting(
+        True, 'Run the detector on its own thread while an infant is being followed; false makes '
+        'results independent of timing.')
+    detection_score_min: float = setting(
+        0.5, 'Lowest score of a detection that begins a track.', low=0.0, high=1.0)
+    max_infants: int = setting(
+        1, 'Most infants followed at once; the best are kept.', low=1, high=8)
+    crop_scale: float = setting(
+        1.25, 'Side of the crop over the longer side of the infant.', low=1.0, high=3.0)
+    crop_turns: bool = setting(
+        True, 'Turn the crop so that the trunk stands upright in it.')
+    keypoint_score_min: float = setting(
+        0.25, 'A keypoint that scores less counts as not seen in this frame.', low=0.0, high=1.0)
+    track_score_min: float = setting(
+        0.3, 'Mean keypoint score under which tracking is unsure and the detector looks again.',
+        low=0.0, high=1.0)
+    body_length_m: float = setting(
+        0.0, 'Crown to heel length of the infant, m; it sets the scale of 3D. 0 means unknown.',
+        low=0.0, high=2.2)
+    age_months: float = setting(
+        -1.0, 'Age in months, used for the scale where body_length_m is 0; -1 means unknown.',
+        low=-1.0, high=240.0)
+    smoothing: bool = setting(True, 'Smooth with the Kalman filter; false passes raw poses on.')
+    acceleration_std_3d: float = setting(
+        3.0, 'How hard keypoints may accelerate, m/s^2 (standard deviation): less is smoother.',
+        low=0.01, high=1000.0)
+    acceleration_std_2d: float = setting(
+        1500.0, 'The same in the picture, px/s^2 for a picture 640 px wide.',
+        low=1.0, high=1e6)
+    gate_sigma: float = setting(
+        5.0, 'A measurement further than this many standard deviations from the prediction is '
+        'left out.', low=1.0, high=100.0)
+    predict_max_s: float = setting(
+        0.5, 'A keypoint not seen for longer is lost, s.', low=0.0, high=60.0)
+    track_max_s: float = setting(
+        1.0, 'A track with no keypoint seen for longer ends, s.', low=0.0, high=60.0)
+    gap_reset_s: float = setting(
+        2.0, 'A longer jump between two stamps begins all tracks anew, s.', low=0.05, high=3600.0)
+
+
+@dataclass(frozen=True)
+class PoseNodeSettings(PipelineSettings):
+    """Parameters of pose_node: the pipeline's and its own."""
+
+    autostart: bool = setting(
+        True, 'Configure and activate without waiting for a lifecycle manager.', read_only=True)
+    camera_name: str = setting(
+        'camera', 'Name of the camera: namespace of its markers and key of its state.',
+        read_only=True)
+    image_transport: str = setting(
+        'raw', "'raw' subscribes to `image`, 'compressed' to `image/compressed`.",
+        choices=('raw', 'compressed'), read_only=True)
+    reliability: str = setting(
+        'auto', "Reliability of the image subscription; 'auto' is reliable where every publisher "
+        'offers it.', choices=('auto', 'reliable', 'best_effort'), read_only=True)
+    max_age_ms: float = setting(
+        500.0, 'A frame older than this when its turn comes is dropped and counted, ms; 0 keeps '
+        'all.', low=0.0, high=3.6e6)
+    no_image_warn_s: float = setting(
+        2.0, 'Without an image for longer, diagnostics warn, s.', low=0.1, high=3600.0)
+
+
+@dataclass(frozen=True)
+class CameraNodeSettings(Settings):
+    """Parameters of camera_node."""
+
+    source: str = setting(
+        '', 'A video file, a folder of pictures, or a webcam (/dev/video0 or its number); empty '
+        'plays the bundled clip.', read_only=True)
+    camera_info: str = setting(
+        '', 'ROS camera_info YAML; empty takes the one beside the source, if any.',
+        read_only=True)
+    camera_name: str = setting('camera', 'Name of the camera in messages.', read_only=True)
+    frame_id: str = setting(
+        'camera_optical_frame', 'Frame of the published images.', read_only=True)
+    rate_hz: float = setting(
+        0.0, "Pictures a second; 0 takes the source's own rate.", low=0.0, high=1000.0,
+        read_only=True)
+    loop: bool = setting(True, 'Begin again at the end of the source.', read_only=True)
+    compressed: bool = setting(
+        False, 'Publish JPEG on `image/compressed` in place of `image`.', read_only=True)
+    start_delay_s: float = setting(
+        0.0, 'Wait this long before the first picture, s.', low=0.0, high=600.0, read_only=True)
+    wait_for_subscribers: int = setting(
+        0, 'Wait until the image has this many subscribers.', low=0, high=100, read_only=True)
+
+
+@dataclass(frozen=True)
+class OverlayNodeSettings(Settings):
+    """Parameters of overlay_node."""
+
+    show_box: bool = setting(True, 'Draw the box around each infant.')
+    show_text: bool = setting(True, 'Write track, score and rate.')
+    privacy: str = setting(
+        'off', "'black' draws on black, 'blur' on a blurred picture.",
+        choices=('off', 'black', 'blur'))
+    draw_raw: bool = setting(False, 'Draw the keypoints before smoothing as well, thin.')
+    score_min: float = setting(
+        0.2, 'Keypoints that score less are not drawn.', low=0.0, high=1.0)
+    image_transport: str = setting(
+        'raw', "'raw' subscribes to `image`, 'compressed' to `image/compressed`.",
+        choices=('raw', 'compressed'), read_only=True)
+    reliability: str = setting(
+        'auto', "Reliability of the image subscription; 'auto' is reliable where every publisher "
+        'offers it.', choices=('auto', 'reliable', 'best_effort'), read_only=True)
+    max_wait_frames: int = setting(
+        60, 'Pictures kept while they wait for their keypoints.', low=1, high=1000,
+        read_only=True)

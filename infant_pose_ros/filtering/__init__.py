@@ -1,0 +1,1 @@
+"""Kalman tracks of keypoints: birth, smoothing, death."""

@@ -1,0 +1,1 @@
+"""Boxes, crops, camera projection, placement and alignment (NumPy only)."""

@@ -1,0 +1,1 @@
+"""Videos, folders of pictures and webcams in; overlays and videos out."""

@@ -1,0 +1,1 @@
+"""Between ROS and the pipeline: parameters, messages, QoS, diagnostics."""

@@ -1,0 +1,245 @@
+"""Frozen value types that travel through the pipeline; each checks itself when it is made.
+
+Coordinate spaces: *frame* is the camera picture in pixels (x right, y down, the centre of the
+top left pixel at 0, 0), *model* a network's input picture, *camera* the optical frame in metres
+(x right, y down, z forward). NaN in a coordinate means that the keypoint is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.skeleton import NUM_KEYPOINTS, TrackState
+
+DISTORTION_LENGTHS = {'plumb_bob': (4, 5), 'rational_polynomial': (8,), 'equidistant': (4,)}
+
+
+def checked_array(name: str, value, shape: tuple[int | None, ...], dtype=np.float64):
+    """Return `value` as a read-only array of `shape` (None: any length) or raise.
+
+    Raises:
+        InvalidInputError: the shape or the type doesn't fit.
+    """
+    try:
+        array = np.array(value, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f'{name}: expected numbers of shape {shape}: {error}') from error
+    if array.ndim != len(shape) or any(
+            want is not None and want != got for want, got in zip(shape, array.shape)):
+        raise InvalidInputError(f'{name}: expected shape {shape}, got {array.shape}')
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A pinhole camera with lens distortion.
+
+    Attributes:
+        fx, fy: focal lengths, px. cx, cy: principal point, px.
+        width, height: picture size, px.
+        distortion_model: '' (none), 'plumb_bob', 'rational_polynomial' or 'equidistant'.
+        distortion: its coefficients in OpenCV's order.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+    distortion_model: str = ''
+    distortion: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self):
+        if not (np.isfinite([self.fx, self.fy, self.cx, self.cy]).all()
+                and self.fx > 0 and self.fy > 0):
+            raise InvalidInputError(
+                f'camera: fx and fy must be finite and positive, got fx={self.fx}, fy={self.fy}: '
+                'an uncalibrated camera publishes zeros; calibrate it or publish no camera_info')
+        if self.width <= 0 or self.height <= 0:
+            raise InvalidInputError(
+                f'camera: width and height must be positive, got {self.width}x{self.height}')
+        coefficients = checked_array('camera distortion', self.distortion, (None,))
+        if self.distortion_model:
+            allowed = DISTORTION_LENGTHS.get(self.distortion_model)
+            if allowed is None:
+                raise InvalidInputError(
+                    f"camera: unknown distortion_model '{self.distortion_model}'; "
+                    f'known: {", ".join(sorted(DISTORTION_LENGTHS))}')
+            if len(coefficients) not in allowed and len(coefficients):
+                raise InvalidInputError(
+                    f'camera: {self.distortion_model} takes {" or ".join(map(str, allowed))} '
+                    f'coefficients, got {len(coefficients)}')
+        if not np.isfinite(coefficients).all():
+            raise InvalidInputError('camera: distortion coefficients must be finite')
+        object.__setattr__(self, 'distortion', coefficients)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The 3x3 intrinsic matrix K."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    @property
+    def has_distortion(self) -> bool:
+        """Whether any distortion coefficient differs from zero."""
+        return bool(np.any(self.distortion))
+
+    @classmethod
+    def from_camera_info_yaml(cls, path: str | Path) -> Camera:
+        """Read the YAML that ROS's camera_calibration writes.
+
+        Raises:
+            InvalidInputError: the file is missing, no YAML, or lacks a field.
+        """
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+            matrix = np.array(content['camera_matrix']['data'], dtype=float).reshape(3, 3)
+            coefficients = content.get('distortion_coefficients', {}).get('data', [])
+            return cls(matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2],
+                       int(content['image_width']), int(content['image_height']),
+                       content.get('distortion_model', '') if any(coefficients) else '',
+                       coefficients if any(coefficients) else [])
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InvalidInputError(f'camera file {path}: can not be read: {error}') from error
+        except InvalidInputError as error:
+            raise InvalidInputError(f'camera file {path}: {error}') from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidInputError(
+                f'camera file {path}: {error!r}; expected image_width, image_height and '
+                'camera_matrix.data with 9 numbers, as camera_calibration writes them') from error
+
+    def to_camera_info_yaml(self, name: str = 'camera') -> str:
+        """Text of the same YAML; `from_camera_info_yaml` reads it back."""
+        coefficients = [float(c) for c in self.distortion] or [0.0] * 5
+        projection = np.hstack([self.matrix, np.zeros((3, 1))])
+        return yaml.safe_dump({
+            'image_width': int(self.width), 'image_height': int(self.height),
+            'camera_name': name,
+            'camera_matrix': {
+                'rows': 3, 'cols': 3, 'data': [float(v) for v in self.matrix.ravel()]},
+            'distortion_model': self.distortion_model or 'plumb_bob',
+            'distortion_coefficients': {
+                'rows': 1, 'cols': len(coefficients), 'data': coefficients},
+            'rectification_matrix': {
+                'rows': 3, 'cols': 3, 'data': [float(v) for v in np.eye(3).ravel()]},
+            'projection_matrix': {
+                'rows': 3, 'cols': 4, 'data': [float(v) for v in projection.ravel()]},
+        }, sort_keys=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One infant found in a picture: `box_xyxy` (4,) frame px, `score` 0..1."""
+
+    box_xyxy: np.ndarray
+    score: float
+
+    def __post_init__(self):
+        box = checked_array('box_xyxy', self.box_xyxy, (4,))
+        if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
+            raise InvalidInputError(
+                f'box_xyxy: expected finite x1 < x2 and y1 < y2, got {box.tolist()}')
+        object.__setattr__(self, 'box_xyxy', box)
+
+
+@dataclass(frozen=True, eq=False)
+class Pose2D:
+    """Keypoints in a picture.
+
+    Attributes:
+        keypoints_px: (16, 2) float64, frame px; NaN where missing.
+        score: (16,) float64, 0..1.
+        covariance_px2: (16, 2, 2) float64, px^2; NaN where missing.
+    """
+
+    keypoints_px: np.ndarray
+    score: np.ndarray
+    covariance_px2: np.ndarray
+
+    def __post_init__(self):
+        for name, shape in (('keypoints_px', (NUM_KEYPOINTS, 2)), ('score', (NUM_KEYPOINTS,)),
+                            ('covariance_px2', (NUM_KEYPOINTS, 2, 2))):
+            object.__setattr__(self, name, checked_array(name, getattr(self, name), shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Pose3D:
+    """Keypoints in space.
+
+    Attributes:
+        keypoints_m: (16, 3) float64, m; NaN where missing. In the camera's optical frame when
+            `is_absolute`, else relative to the pelvis with the camera's axes.
+        covariance_m2: (16, 3, 3) float64, m^2; NaN where missing.
+        is_absolute: whether a calibrated camera placed the root.
+    """
+
+    keypoints_m: np.ndarray
+    covariance_m2: np.ndarray
+    is_absolute: bool
+
+    def __post_init__(self):
+        for name, shape in (('keypoints_m', (NUM_KEYPOINTS, 3)),
+                            ('covariance_m2', (NUM_KEYPOINTS, 3, 3))):
+            object.__setattr__(self, name, checked_array(name, getattr(self, name), shape))
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedInfant:
+    """One infant in one frame, before and after smoothing.
+
+    Attributes:
+        track: id, 1..65535, stable while the infant stays in view.
+        box_xyxy: (4,) frame px, around the keypoints.
+        crop_corners_px: (4, 2) frame px, the turned square that the pose network saw.
+        raw_2d, raw_3d: this frame's estimate; None when the keypoints were not estimated.
+        smooth_2d, smooth_3d: the Kalman filter's.
+        state: (16,) uint8 of `TrackState`, for the smoothed keypoints.
+        score: (16,) 0..1, of the smoothed keypoints; 0 where lost.
+    """
+
+    track: int
+    box_xyxy: np.ndarray
+    crop_corners_px: np.ndarray
+    raw_2d: Pose2D | None
+    raw_3d: Pose3D | None
+    smooth_2d: Pose2D
+    smooth_3d: Pose3D
+    state: np.ndarray
+    score: np.ndarray
+
+    def __post_init__(self):
+        if not 1 <= self.track <= 65535:
+            raise InvalidInputError(f'track: expected 1..65535, got {self.track}')
+        for name, shape, dtype in (
+                ('box_xyxy', (4,), np.float64), ('crop_corners_px', (4, 2), np.float64),
+                ('state', (NUM_KEYPOINTS,), np.uint8), ('score', (NUM_KEYPOINTS,), np.float64)):
+            object.__setattr__(self, name, checked_array(name, getattr(self, name), shape, dtype))
+        if self.state.max(initial=0) > max(TrackState):
+            raise InvalidInputError(f'state: expected 0..2, got {self.state.tolist()}')
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """The answer for one frame: `infants` is empty when nothing was seen.
+
+    Attributes:
+        stamp_s: capture time of the picture, s.
+        infants: best first; the first is the main infant.
+        detections: what the detector said of this frame; None when it did not run.
+        stage_ms: milliseconds by stage: 'detect', 'pose', 'lift', 'filter', 'total'.
+        body_length_m: the length that set the scale, m.
+        was_reset: the stamps jumped and the tracks were begun anew.
+    """
+
+    stamp_s: float
+    infants: tuple[TrackedInfant, ...]
+    detections: tuple[Detection, ...] | None
+    stage_ms: dict[str, float]
+    body_length_m: float
+    was_reset: bool = False

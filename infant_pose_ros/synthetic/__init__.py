@@ -1,0 +1,1 @@
+"""Rendered infants: body, motion, camera, renderer, writer."""
