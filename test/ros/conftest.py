@@ -1,0 +1,245 @@
+"""Real nodes in real processes: a DDS domain of their own, processes, and a node that watches."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 60.0
+
+
+class NodeProcess:
+    """One node in its own process, started on entry and stopped on exit.
+
+    Args:
+        module_or_script: what to run: `python -m module`, or the path of a `.py` file.
+        args: arguments before `--ros-args`.
+        params, remaps: given as `-p name:=value` and `-r from:=to`.
+        env: variables on top of this process's own, the domain's say.
+    """
+
+    def __init__(self, module_or_script, args=(), params=None, remaps=None, env=None):
+        script = str(module_or_script)
+        self.command = [sys.executable, *([script] if script.endswith('.py') else ['-m', script]),
+                        *map(str, args), '--ros-args']
+        for name, value in (params or {}).items():
+            text = json.dumps(str(value) if isinstance(value, Path) else value)
+            self.command += ['-p', f'{name}:={text}']
+        for source, target in (remaps or {}).items():
+            self.command += ['-r', f'{source}:={target}']
+        self.env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1',
+                    'RCUTILS_LOGGING_BUFFERED_STREAM': '0', **(env or {})}
+        self.env['PYTHONPATH'] = os.pathsep.join(
+            [str(ROOT), *filter(None, [self.env.get('PYTHONPATH')])])
+        self.process: subprocess.Popen | None = None
+        self._lines: list[str] = []
+        self._news = threading.Condition()
+
+    def __enter__(self) -> NodeProcess:
+        self.process = subprocess.Popen(
+            self.command, env=self.env, cwd=ROOT, text=True, errors='replace',
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join(5.0)
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self._news:
+                self._lines.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    @property
+    def output(self) -> str:
+        """Everything that the process printed so far, both streams."""
+        with self._news:
+            return ''.join(self._lines)
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs."""
+        return self.process.poll()
+
+    def wait_for_log(self, pattern: str, timeout_s: float = START_TIMEOUT_S) -> re.Match:
+        """Wait until the output matches `pattern`; fail with the output if it never does."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found = re.search(pattern, self.output)
+            if found:
+                return found
+            if time.monotonic() > deadline or (
+                    self.process.poll() is not None and not self._reader.is_alive()):
+                found = re.search(pattern, self.output)
+                if found:
+                    return found
+                raise AssertionError(
+                    f'{pattern!r} did not come; exit code {self.returncode}; output:\n'
+                    f'{self.output[-4000:]}')
+            with self._news:
+                self._news.wait(0.1)
+
+    def interrupt(self):
+        """Send SIGINT, as Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+
+    def terminate(self):
+        """Send SIGTERM."""
+        self.process.terminate()
+
+    def wait(self, timeout_s: float = 20.0) -> int:
+        """Wait for the end; the exit code."""
+        code = self.process.wait(timeout_s)
+        self._reader.join(5.0)
+        return code
+
+
+class Inbox(list):
+    """Messages of one subscription, in order of arrival."""
+
+    def __init__(self):
+        super().__init__()
+        self.news = threading.Condition()
+
+    def put(self, message):
+        with self.news:
+            self.append(message)
+            self.news.notify_all()
+
+    def wait_for(self, wanted=1, timeout_s: float = 20.0):
+        """Wait for a number of messages, or for one that `wanted(message)` accepts: that one."""
+        deadline = time.monotonic() + timeout_s
+        seen = 0
+        with self.news:
+            while True:
+                if callable(wanted):
+                    for message in self[seen:]:
+                        if wanted(message):
+                            return message
+                    seen = len(self)
+                elif len(self) >= wanted:
+                    return list(self)
+                left = deadline - time.monotonic()
+                if left <= 0.0:
+                    raise AssertionError(
+                        f'waited {timeout_s} s; {len(self)} messages came, not what was wanted; '
+                        f'last: {str(self[-1])[:2000] if self else None}')
+                self.news.wait(left)
+
+
+class Probe:
+    """A node of the test process that subscribes, publishes and calls services."""
+
+    def __init__(self, domain_id: int):
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain_id,
+                   signal_handler_options=rclpy.SignalHandlerOptions.NO)
+        self.node = rclpy.create_node('probe', context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._spinner = threading.Thread(target=self._spin, daemon=True)
+        self._spinner.start()
+
+    def _spin(self):
+        from rclpy.executors import ExternalShutdownException
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    def subscribe(self, message_type, topic: str, qos=10) -> Inbox:
+        inbox = Inbox()
+        self.node.create_subscription(message_type, topic, inbox.put, qos)
+        return inbox
+
+    def publisher(self, message_type, topic: str, qos=10, subscribers: int = 0):
+        """A publisher; returns when it has as many subscribers as asked for."""
+        publisher = self.node.create_publisher(message_type, topic, qos)
+        deadline = time.monotonic() + 20.0
+        while publisher.get_subscription_count() < subscribers:
+            assert time.monotonic() < deadline, f'{topic}: no subscriber came'
+            time.sleep(0.02)
+        return publisher
+
+    def call(self, service_type, name: str, request=None, timeout_s: float = 30.0):
+        """The service's response."""
+        client = self.node.create_client(service_type, name)
+        try:
+            assert client.wait_for_service(timeout_s), f'{name}: no such service'
+            future = client.call_async(request or service_type.Request())
+            done = threading.Event()
+            future.add_done_callback(lambda _: done.set())
+            assert done.wait(timeout_s), f'{name}: no answer'
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def close(self):
+        self._executor.shutdown()
+        self._spinner.join(5.0)
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+def _claim_domain():
+    """A domain id that no other test run on this machine holds, and the lock that holds it."""
+    for domain_id in range(11, 101):
+        lock = open(Path(tempfile.gettempdir()) / f'infant_pose_ros_domain_{domain_id}.lock', 'a')
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        return domain_id, lock
+    raise AssertionError('every DDS domain from 11 to 100 is taken by another test run')
+
+
+@pytest.fixture(scope='module')
+def ros_domain():
+    """Environment of one DDS domain that nobody else uses, set in this process as well."""
+    pytest.importorskip('rclpy')
+    domain_id, lock = _claim_domain()
+    env = {'ROS_DOMAIN_ID': str(domain_id), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    with lock, pytest.MonkeyPatch.context() as patch:
+        for name, value in env.items():
+            patch.setenv(name, value)
+        yield env
+
+
+@pytest.fixture(scope='session')
+def node_process():
+    """The class `NodeProcess`."""
+    return NodeProcess
+
+
+@pytest.fixture(scope='module')
+def probe(ros_domain):
+    """A `Probe` in the module's domain."""
+    watcher = Probe(int(ros_domain['ROS_DOMAIN_ID']))
+    yield watcher
+    watcher.close()
