@@ -1,0 +1,98 @@
+"""Pixels to rays and points to pixels, through the lens distortion that ROS cameras report."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.structures import Camera
+
+#: Focal length over the picture's longer side where no calibration is known: a 45 degree lens.
+ASSUMED_FOCAL_FACTOR = 1.2
+
+_UNDISTORT_STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
+#: A ray that comes back this far from its pixel lies where the lens model can't be inverted.
+_MAX_ROUND_TRIP_PX = 0.5
+
+
+def undistort_to_rays(camera: Camera, points_px: np.ndarray) -> np.ndarray:
+    """Frame px (..., 2) to the normalised image plane (..., 2): x/z and y/z of the ray.
+
+    NaN stays NaN, and a pixel for which the distortion has no inverse (far outside of the
+    calibrated picture) becomes NaN.
+    """
+    points = np.asarray(points_px, dtype=np.float64)
+    if not camera.has_distortion:
+        return (points - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+    flat = points.reshape(-1, 2)
+    rays = np.full_like(flat, np.nan)
+    known = np.isfinite(flat).all(axis=-1)
+    if known.any():
+        pixels = flat[known][:, None]
+        if camera.distortion_model == 'equidistant':
+            found = cv2.fisheye.undistortPoints(
+                pixels, camera.matrix, camera.distortion, criteria=_UNDISTORT_STOP)[:, 0]
+        else:
+            found = cv2.undistortPoints(
+                pixels, camera.matrix, camera.distortion, criteria=_UNDISTORT_STOP)[:, 0]
+        back = project(camera, np.column_stack([found, np.ones(len(found))]))
+        off_px = np.abs(back - flat[known]).max(axis=-1)
+        rays[known] = np.where((off_px < _MAX_ROUND_TRIP_PX)[:, None], found, np.nan)
+    return rays.reshape(points.shape)
+
+
+def project(camera: Camera, points_m: np.ndarray) -> np.ndarray:
+    """Points (..., 3) in the camera's optical frame, m, to frame px (..., 2).
+
+    NaN for missing points and for points that are not in front of the camera (z <= 0). The
+    pixels may lie outside of the picture.
+    """
+    points = np.asarray(points_m, dtype=np.float64)
+    flat = points.reshape(-1, 3)
+    seen = np.isfinite(flat).all(axis=-1) & (flat[:, 2] > 0)
+    pixels = np.full((len(flat), 2), np.nan)
+    if seen.any():
+        plane = flat[seen, :2] / flat[seen, 2:]
+        pixels[seen] = _plane_to_pixels(camera, plane)
+    return pixels.reshape(*points.shape[:-1], 2)
+
+
+def _plane_to_pixels(camera: Camera, plane: np.ndarray) -> np.ndarray:
+    """Normalised-plane points (N, 2), all finite, to frame px (N, 2)."""
+    if not camera.has_distortion:
+        return plane * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+    if camera.distortion_model == 'equidistant':
+        return cv2.fisheye.distortPoints(
+            plane[:, None], camera.matrix, camera.distortion)[:, 0]
+    points = np.column_stack([plane, np.ones(len(plane))])
+    return cv2.projectPoints(
+        points, np.zeros(3), np.zeros(3), camera.matrix, camera.distortion)[0][:, 0]
+
+
+def assumed_camera(size_wh: tuple[int, int]) -> Camera:
+    """A plausible camera for a picture of `size_wh` px without any calibration.
+
+    Good enough to lift a pose relative to its pelvis; distances that it yields mean nothing.
+    """
+    width, height = (int(v) for v in size_wh)
+    focal = ASSUMED_FOCAL_FACTOR * max(width, height)
+    return Camera(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
+
+
+def scaled_camera(camera: Camera, size_wh: tuple[int, int]) -> Camera:
+    """The same camera for its picture scaled to `size_wh` px; the distortion stays.
+
+    Raises:
+        InvalidInputError: the size is not positive.
+    """
+    width, height = (int(v) for v in size_wh)
+    if width <= 0 or height <= 0:
+        raise InvalidInputError(f'size_wh: must be positive, got {width}x{height}')
+    scale_x, scale_y = width / camera.width, height / camera.height
+    return dataclasses.replace(
+        camera, fx=camera.fx * scale_x, fy=camera.fy * scale_y,
+        cx=(camera.cx + 0.5) * scale_x - 0.5, cy=(camera.cy + 0.5) * scale_y - 0.5,
+        width=width, height=height)
