@@ -1,0 +1,68 @@
+"""The `infant-pose` command: picks a subcommand, reports errors in one line.
+
+Each subcommand is a module of this folder with `add_parser(subparsers)`, which adds its parser
+and sets its `run(arguments) -> int | None` by `set_defaults(run=run)`. Only the module of the
+subcommand asked for is imported, so that `infant-pose --help` doesn't wait for the networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import importlib
+import sys
+
+from infant_pose_ros import __version__
+from infant_pose_ros.errors import InfantPoseError
+
+#: Subcommand (and module of this folder) -> its line in the help.
+COMMANDS = {
+    'predict': 'poses of a video or a folder of pictures, to CSV and an overlay video',
+    'bench': 'measure the milliseconds of each stage and the end-to-end rate',
+    'info': 'show versions, devices, checkpoints and settings',
+    'synth': 'render infants with true keypoints',
+    'train': 'train the detector, the 2D pose network or the lifter',
+}
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def build_parser(command: str | None) -> argparse.ArgumentParser:
+    """The whole parser, with the options of `command` alone filled in (None: of none)."""
+    parser = argparse.ArgumentParser(
+        prog='infant-pose', description='3D infant pose estimation without ROS.',
+        epilog='infant-pose COMMAND --help shows the options of a command.')
+    parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
+    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for name, summary in COMMANDS.items():
+        if name == command:
+            importlib.import_module(f'infant_pose_ros.cli.{name}').add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments; None takes the process's own.
+
+    Returns:
+        The exit code: 0 done, 2 an error that one line on stderr explains, 130 interrupted.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    command = next((word for word in words if not word.startswith('-')), None)
+    try:
+        arguments = build_parser(command).parse_args(words)
+        return arguments.run(arguments) or 0
+    except InfantPoseError as error:
+        print(f'infant-pose: {" ".join(str(error).split())}', file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print('infant-pose: interrupted', file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+if __name__ == '__main__':
+    sys.exit(main())
