@@ -1,0 +1,60 @@
+import pytest
+import torch
+import torchvision
+
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.models.detector import ARCHITECTURES, build_detector, LiteFpn
+
+
+@pytest.mark.parametrize('architecture', ARCHITECTURES)
+def test_every_architecture_has_two_classes_and_runs(architecture):
+    network = build_detector(architecture, min_size=64, max_size=96).eval()
+    assert network.roi_heads.box_predictor.cls_score.out_features == 2
+    with torch.no_grad():
+        out = network([torch.rand(3, 48, 64)])[0]
+    assert out['boxes'].shape == (len(out['scores']), 4)
+    assert set(out['labels'].tolist()) <= {1}
+
+
+def test_lite_detector_learns_from_a_target():
+    network = build_detector('fasterrcnn_efficientnet_lite0_fpn', min_size=64, max_size=96)
+    losses = network([torch.rand(3, 64, 96)], [{
+        'boxes': torch.tensor([[10.0, 10.0, 60.0, 50.0]]), 'labels': torch.tensor([1])}])
+    total = sum(losses.values())
+    total.backward()
+    assert torch.isfinite(total)
+    assert network.backbone.body.stem[0].weight.grad.abs().sum() > 0
+
+
+def test_lite_pyramid_has_strides_16_32_64():
+    with torch.no_grad():
+        features = LiteFpn()(torch.zeros(1, 3, 128, 192))
+    assert {name: tuple(value.shape) for name, value in features.items()} == {
+        '0': (1, 128, 8, 12), '1': (1, 128, 4, 6), 'pool': (1, 128, 2, 3)}
+
+
+def test_lite_backbone_starts_from_imagenet():
+    assert LiteFpn(pretrained=True).body.stem[1].running_mean.abs().sum() > 0
+    assert LiteFpn().body.stem[1].running_mean.abs().sum() == 0
+
+
+def test_unknown_architecture():
+    with pytest.raises(InvalidInputError, match='yolo'):
+        build_detector('yolo')
+
+
+def test_pretrained_backbone_from_a_classifier(tmp_path):
+    classifier = torchvision.models.resnet50(weights=None)
+    path = tmp_path / 'resnet50.pth'
+    torch.save(classifier.state_dict(), path)
+    network = build_detector('fasterrcnn_resnet50_fpn', pretrained=str(path))
+    assert torch.equal(network.backbone.body.conv1.weight, classifier.conv1.weight)
+
+
+def test_pretrained_that_does_not_fit(tmp_path):
+    path = tmp_path / 'small.pth'
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), path)
+    with pytest.raises(InvalidInputError, match='small.pth'):
+        build_detector('fasterrcnn_resnet50_fpn', pretrained=str(path))
+    with pytest.raises(InvalidInputError, match='path'):
+        build_detector('fasterrcnn_resnet50_fpn', pretrained=True)
