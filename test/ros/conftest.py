@@ -14,7 +14,11 @@ import tempfile
 import threading
 import time
 
+import numpy as np
 import pytest
+
+from infant_pose_ros.skeleton import NUM_KEYPOINTS, TrackState
+from infant_pose_ros.structures import FrameResult, Pose2D, Pose3D, TrackedInfant
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0
@@ -222,7 +226,6 @@ def _claim_domain():
 @pytest.fixture(scope='module')
 def ros_domain():
     """Environment of one DDS domain that nobody else uses, set in this process as well."""
-    pytest.importorskip('rclpy')
     domain_id, lock = _claim_domain()
     env = {'ROS_DOMAIN_ID': str(domain_id), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     with lock, pytest.MonkeyPatch.context() as patch:
@@ -243,3 +246,40 @@ def probe(ros_domain):
     watcher = Probe(int(ros_domain['ROS_DOMAIN_ID']))
     yield watcher
     watcher.close()
+
+
+@pytest.fixture
+def make_infant():
+    """Builds a `TrackedInfant` 1 m before the camera: `(track=, lost=, predicted=, ...)`."""
+    return _infant
+
+
+@pytest.fixture
+def make_result():
+    """Builds a `FrameResult` of infants."""
+    def build(infants, stamp_s=1.0, was_reset=False):
+        return FrameResult(stamp_s, tuple(infants), None, {'total': 1.0}, 0.6, was_reset)
+    return build
+
+
+def _infant(track=1, lost=(), predicted=(), shift_m=0.0, raw_shift_px=0.0, with_raw=True,
+            keypoints_m=None):
+    lost = list(lost)
+    if keypoints_m is None:
+        column = np.arange(NUM_KEYPOINTS)
+        keypoints_m = np.stack([0.05 * (column % 4), 0.04 * column, 1.0 + 0.01 * column], axis=1)
+    points_m = keypoints_m + (shift_m, 0.0, 0.0)
+    points_px = 100.0 + 10.0 * np.arange(2.0 * NUM_KEYPOINTS).reshape(NUM_KEYPOINTS, 2)
+    raw_2d = Pose2D(points_px + (raw_shift_px, 0.0), np.full(16, 0.8),
+                    np.tile(np.eye(2), (16, 1, 1)))
+    covariance_m2 = np.tile(np.diag([1e-4, 4e-4, 9e-4]), (NUM_KEYPOINTS, 1, 1))
+    raw_3d = Pose3D(points_m, covariance_m2, True)
+    smooth_px, smooth_m, smooth_cov = points_px.copy(), points_m.copy(), covariance_m2.copy()
+    smooth_px[lost], smooth_m[lost], smooth_cov[lost] = np.nan, np.nan, np.nan
+    state = np.full(NUM_KEYPOINTS, TrackState.MEASURED, np.uint8)
+    state[list(predicted)], state[lost] = TrackState.PREDICTED, TrackState.LOST
+    return TrackedInfant(
+        track, [100, 100, 420, 420], [[0, 0], [1, 0], [1, 1], [0, 1]],
+        raw_2d if with_raw else None, raw_3d if with_raw else None,
+        Pose2D(smooth_px, raw_2d.score, raw_2d.covariance_px2),
+        Pose3D(smooth_m, smooth_cov, True), state, np.where(state, 0.8, 0.0))

@@ -1,0 +1,108 @@
+"""CameraInfo messages: to and from `Camera`, fitted to the picture, and as witnesses of loss."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.geometry.cameras import scaled_camera
+from infant_pose_ros.structures import Camera
+
+#: Pictures whose aspect differs by more than this share are another camera mode, not a scaling.
+ASPECT_TOLERANCE = 0.01
+#: Stamps remembered while images and CameraInfo messages are matched.
+MAX_STAMPS = 512
+#: A step back in stamps by more than this is a new start (a bag that loops), ns.
+RESTART_NS = 500_000_000
+
+
+def decode_camera_info(msg: CameraInfo) -> Camera:
+    """The camera of the published picture: K, moved and scaled by the region of interest and
+    the binning as the message defines them.
+
+    Raises:
+        InvalidInputError: not calibrated, without a size, or an unknown distortion model.
+    """
+    k, roi = msg.k, msg.roi
+    bin_x, bin_y = max(1, msg.binning_x), max(1, msg.binning_y)
+    has_coefficients = any(msg.d)
+    return Camera(
+        fx=k[0] / bin_x, fy=k[4] / bin_y,
+        cx=_binned(k[2] - roi.x_offset, bin_x), cy=_binned(k[5] - roi.y_offset, bin_y),
+        width=(roi.width or msg.width) // bin_x, height=(roi.height or msg.height) // bin_y,
+        distortion_model=msg.distortion_model if has_coefficients else '',
+        distortion=list(msg.d) if has_coefficients else [])
+
+
+def _binned(centre_px: float, binning: int) -> float:
+    return (centre_px + 0.5) / binning - 0.5
+
+
+def encode_camera_info(camera: Camera, header: Header) -> CameraInfo:
+    """The message that `decode_camera_info` reads back."""
+    fx, fy, cx, cy = (float(v) for v in (camera.fx, camera.fy, camera.cx, camera.cy))
+    return CameraInfo(
+        header=header, width=int(camera.width), height=int(camera.height),
+        distortion_model=camera.distortion_model or 'plumb_bob',
+        d=[float(c) for c in camera.distortion] or [0.0] * 5,
+        k=[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0])
+
+
+def camera_for_picture(camera: Camera, size_wh: tuple[int, int]) -> Camera:
+    """`camera` for a picture of `size_wh`: itself, or scaled where only the resolution differs.
+
+    Raises:
+        InvalidInputError: the picture has another aspect, so that no scaling fits.
+    """
+    width, height = size_wh
+    if (camera.width, camera.height) == (width, height):
+        return camera
+    if abs(camera.width * height / (camera.height * width) - 1.0) > ASPECT_TOLERANCE:
+        raise InvalidInputError(
+            f'camera_info is for {camera.width}x{camera.height} but the image is '
+            f'{width}x{height}, which no scaling explains: calibrate this mode of the camera, '
+            'or remap camera_info to the topic that belongs to the image')
+    return scaled_camera(camera, size_wh)
+
+
+class TransportWatch:
+    """Counts pictures lost on the way: CameraInfo stamps for which no image ever came.
+
+    A driver publishes both with one stamp. An image with a later stamp proves that an earlier
+    one was lost; stamps before the first image are not counted. Stamps in ns.
+    """
+
+    def __init__(self):
+        self._waiting: deque[int] = deque(maxlen=MAX_STAMPS)
+        self._images: deque[int] = deque(maxlen=MAX_STAMPS)
+
+    def restart(self) -> None:
+        """Forget all stamps: the subscription was made anew or the stamps jumped back."""
+        self._waiting.clear()
+        self._images.clear()
+
+    def saw_camera_info(self, stamp_ns: int) -> int:
+        """Note a CameraInfo; the number of pictures that it shows to be lost (0 or 1)."""
+        if not self._images or stamp_ns in self._images or stamp_ns < self._images[0]:
+            return 0
+        if stamp_ns < self._images[-1]:
+            return int(stamp_ns > self._images[-1] - RESTART_NS)
+        if stamp_ns not in self._waiting:
+            self._waiting.append(stamp_ns)
+        return 0
+
+    def saw_image(self, stamp_ns: int) -> int:
+        """Note an image; the number of pictures that it shows to be lost."""
+        if self._images and stamp_ns < self._images[-1] - RESTART_NS:
+            self.restart()
+        self._images.append(stamp_ns)
+        lost = sum(waiting < stamp_ns for waiting in self._waiting)
+        later = [waiting for waiting in self._waiting if waiting > stamp_ns]
+        self._waiting.clear()
+        self._waiting.extend(later)
+        return lost

@@ -1,0 +1,58 @@
+"""Quality of service of every topic, and the reliability that all publishers offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def _profile(depth: int, reliability: ReliabilityPolicy,
+             durability: DurabilityPolicy = DurabilityPolicy.VOLATILE) -> QoSProfile:
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability,
+                      durability=durability)
+
+
+def result_qos() -> QoSProfile:
+    """For keypoints, poses and joint states."""
+    return _profile(10, ReliabilityPolicy.RELIABLE)
+
+
+def marker_qos() -> QoSProfile:
+    """For markers: only the newest matters."""
+    return _profile(1, ReliabilityPolicy.RELIABLE)
+
+
+def latched_qos() -> QoSProfile:
+    """For what a late subscriber must still get: skeleton_info."""
+    return _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def diagnostics_qos() -> QoSProfile:
+    """For /diagnostics, as diagnostic_updater publishes it."""
+    return _profile(10, ReliabilityPolicy.RELIABLE)
+
+
+def camera_info_qos() -> QoSProfile:
+    """For the CameraInfo subscription: small messages, which any publisher matches."""
+    return _profile(10, ReliabilityPolicy.BEST_EFFORT)
+
+
+def image_qos(reliability: ReliabilityPolicy) -> QoSProfile:
+    """For the image subscription: the newest picture only."""
+    return _profile(1, reliability)
+
+
+def agreed_reliability(setting: str, offered: Iterable[ReliabilityPolicy]) -> ReliabilityPolicy:
+    """The reliability to subscribe with.
+
+    Args:
+        setting: 'reliable', 'best_effort', or 'auto': reliable where every publisher offers it,
+            also while there is none yet (fragments of raw pictures get lost otherwise).
+        offered: what the topic's publishers offer.
+    """
+    if setting == 'reliable':
+        return ReliabilityPolicy.RELIABLE
+    if setting == 'best_effort' or ReliabilityPolicy.BEST_EFFORT in set(offered):
+        return ReliabilityPolicy.BEST_EFFORT
+    return ReliabilityPolicy.RELIABLE

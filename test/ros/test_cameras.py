@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.ros.cameras import (
+    camera_for_picture,
+    decode_camera_info,
+    encode_camera_info,
+    TransportWatch,
+)
+from infant_pose_ros.structures import Camera
+
+MS = 1_000_000
+
+
+def a_camera():
+    return Camera(600.0, 610.0, 319.5, 239.5, 640, 480, 'plumb_bob', [0.1, -0.2, 0.0, 0.0, 0.05])
+
+
+def test_round_trip():
+    message = encode_camera_info(a_camera(), Header(frame_id='cot_optical'))
+    assert message.header.frame_id == 'cot_optical'
+    camera = decode_camera_info(message)
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (600.0, 610.0, 319.5, 239.5)
+    assert (camera.width, camera.height, camera.distortion_model) == (640, 480, 'plumb_bob')
+    np.testing.assert_allclose(camera.distortion, a_camera().distortion)
+
+
+def test_zero_coefficients_mean_no_distortion():
+    message = encode_camera_info(a_camera(), Header())
+    message.d = [0.0] * 5
+    assert decode_camera_info(message).distortion_model == ''
+
+
+def test_region_of_interest_and_binning_move_and_scale_the_camera():
+    message = encode_camera_info(a_camera(), Header())
+    message.roi.x_offset, message.roi.y_offset = 100, 40
+    message.roi.width, message.roi.height = 400, 400
+    message.binning_x = message.binning_y = 2
+    camera = decode_camera_info(message)
+    # (319.5 - 100 + 0.5) / 2 - 0.5 and (239.5 - 40 + 0.5) / 2 - 0.5
+    assert (camera.fx, camera.cx, camera.cy) == (300.0, 109.5, 99.5)
+    assert (camera.width, camera.height) == (200, 200)
+
+
+def test_an_uncalibrated_camera_is_refused():
+    with pytest.raises(InvalidInputError, match='uncalibrated'):
+        decode_camera_info(CameraInfo(width=640, height=480))
+
+
+def test_a_smaller_picture_scales_the_camera():
+    assert camera_for_picture(a_camera(), (640, 480)).fx == 600.0
+    camera = camera_for_picture(a_camera(), (160, 120))
+    assert (camera.fx, camera.fy) == (150.0, 152.5)
+    assert (camera.width, camera.height) == (160, 120)
+
+
+def test_another_aspect_is_refused_with_both_sizes():
+    with pytest.raises(InvalidInputError, match='640x480 but the image is 640x360'):
+        camera_for_picture(a_camera(), (640, 360))
+
+
+def test_every_picture_arrived():
+    watch, lost = TransportWatch(), 0
+    for frame in range(5):
+        lost += watch.saw_camera_info(frame * 33 * MS)
+        lost += watch.saw_image(frame * 33 * MS)
+    assert lost == 0
+
+
+def test_a_later_image_proves_the_loss():
+    watch = TransportWatch()
+    watch.saw_image(0)
+    lost = [watch.saw_camera_info(stamp * MS) for stamp in (0, 33, 66, 100)]
+    assert lost == [0, 0, 0, 0]
+    assert watch.saw_image(100 * MS) == 2
+    assert watch.saw_image(133 * MS) == 0
+
+
+def test_late_camera_info_counts_only_without_its_image():
+    watch = TransportWatch()
+    watch.saw_image(0)
+    watch.saw_image(100 * MS)
+    assert watch.saw_camera_info(100 * MS) == 0
+    assert watch.saw_camera_info(33 * MS) == 1
+
+
+def test_before_the_first_image_nothing_is_lost():
+    watch = TransportWatch()
+    assert watch.saw_camera_info(0) == 0
+    assert watch.saw_image(66 * MS) == 0
+    assert watch.saw_camera_info(33 * MS) == 0
+
+
+def test_a_bag_that_loops_begins_anew():
+    watch = TransportWatch()
+    watch.saw_image(0)
+    watch.saw_camera_info(9000 * MS)
+    watch.saw_image(9000 * MS)
+    watch.saw_camera_info(9033 * MS)
+    assert watch.saw_camera_info(0) == 0
+    assert watch.saw_image(0) == 0
+    assert watch.saw_camera_info(33 * MS) == 0
+    assert watch.saw_image(66 * MS) == 1
