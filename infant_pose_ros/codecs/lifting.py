@@ -62,7 +62,7 @@ class LiftingCodec:
         points = points - points[..., ROOT:ROOT + 1, :]
         spread = np.sqrt((points ** 2).sum(axis=-1).mean(axis=-1))[..., None, None]
         points = points / np.maximum(spread, _SMALLEST_SPREAD)
-        return points.reshape(*rays.shape[:-2], -1).astype(np.float32), view
+        return points.reshape(*rays.shape[:-2], NUM_KEYPOINTS * 2).astype(np.float32), view
 
     def encode_target(self, keypoints_m: np.ndarray, body_length_m, view: LiftingView):
         """3D keypoints to the network's targets.
@@ -82,7 +82,7 @@ class LiftingCodec:
         keypoints = _checked_keypoints('keypoints_m', keypoints_m, 3)
         relative = keypoints - keypoints[..., ROOT:ROOT + 1, :]
         target = relative @ view.rotation.swapaxes(-1, -2) / _metres_per_mm(body_length_m)
-        return target.reshape(*keypoints.shape[:-2], -1).astype(np.float32)
+        return target.reshape(*keypoints.shape[:-2], NUM_KEYPOINTS * 3).astype(np.float32)
 
     def decode_output(self, output: np.ndarray, view: LiftingView, body_length_m) -> np.ndarray:
         """The network's output (..., 48) to (..., 16, 3) m relative to the pelvis, camera axes.

@@ -58,8 +58,8 @@ def bone_quaternions(keypoints_m: np.ndarray) -> np.ndarray:
     known = lengths > _SHORTEST_BONE_M  # False with NaN; the root is its own parent
     axis_x, axis_y, axis_z = np.where(
         known, bones / np.where(known, lengths, 1.0), (0.0, 0.0, 1.0)).T
-    # z cross bone and 1 + z dot bone are twice the half turn, but for its length; straight
-    # down any horizontal axis would do, and x is taken.
+    # (z cross bone, 1 + z dot bone) is the shortest turn, not yet of unit length. For a bone
+    # along -z it vanishes and half a turn about any horizontal axis will do: x.
     quaternions = np.stack([-axis_y, axis_x, np.zeros_like(axis_x), 1.0 + axis_z], axis=1)
     is_opposite = quaternions[:, 3] < 1e-9
     quaternions[is_opposite] = (1.0, 0.0, 0.0, 0.0)

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.geometry.cameras import (
+    assumed_camera,
+    project,
+    scaled_camera,
+    undistort_to_rays,
+)
+from infant_pose_ros.structures import Camera
+
+PINHOLE = Camera(500, 400, 320, 240, 640, 480)
+LENSES = {
+    'pinhole': PINHOLE,
+    'plumb_bob': Camera(
+        600, 610, 320, 240, 640, 480, 'plumb_bob', [-0.3, 0.1, 0.001, -0.002, 0.0]),
+    'plumb_bob with 4': Camera(
+        600, 610, 320, 240, 640, 480, 'plumb_bob', [0.1, -0.05, 0.001, -0.002]),
+    'rational_polynomial': Camera(
+        600, 610, 320, 240, 640, 480, 'rational_polynomial',
+        [0.3, 0.05, 0.001, -0.001, 0.01, 0.5, 0.1, 0.02]),
+    'equidistant': Camera(
+        300, 305, 320, 240, 640, 480, 'equidistant', [0.05, 0.01, 0.001, 0.002]),
+}
+
+
+def test_project_a_pinhole_by_hand():
+    pixels = project(PINHOLE, [[0, 0, 1], [0.2, -0.1, 2], [0.2, -0.1, 0.5]])
+    np.testing.assert_allclose(pixels, [[320, 240], [370, 220], [520, 160]])
+
+
+def test_rays_of_a_pinhole_by_hand():
+    np.testing.assert_allclose(
+        undistort_to_rays(PINHOLE, [[320, 240], [370, 220]]), [[0, 0], [0.1, -0.05]])
+
+
+def test_plumb_bob_by_hand():
+    # At x/z = 0.5: r^2 = 0.25, radial factor 1 - 0.2 * 0.25 = 0.95.
+    camera = Camera(100, 100, 0, 0, 640, 480, 'plumb_bob', [-0.2, 0, 0, 0, 0])
+    np.testing.assert_allclose(project(camera, [0.5, 0, 1]), [47.5, 0], atol=1e-9)
+    np.testing.assert_allclose(undistort_to_rays(camera, [47.5, 0]), [0.5, 0], atol=1e-8)
+
+
+def test_equidistant_by_hand():
+    # Without further terms an ideal fisheye: the pixel's distance is f times the angle.
+    camera = Camera(100, 100, 0, 0, 640, 480, 'equidistant', [0, 0, 0, 1e-12])
+    np.testing.assert_allclose(project(camera, [1, 0, 1]), [100 * np.pi / 4, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize('name', LENSES)
+def test_pixels_to_rays_and_back(name):
+    camera = LENSES[name]
+    pixels = np.stack(np.meshgrid(np.linspace(40, 600, 7), np.linspace(30, 450, 5)), axis=-1)
+    rays = undistort_to_rays(camera, pixels)
+    assert rays.shape == (5, 7, 2)
+    points = np.concatenate([rays, np.ones((5, 7, 1))], axis=-1) * 1.7
+    np.testing.assert_allclose(project(camera, points), pixels, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', LENSES)
+def test_missing_points_stay_missing_and_spoil_no_others(name):
+    camera = LENSES[name]
+    rays = undistort_to_rays(camera, [[np.nan, 3], [330, 250]])
+    assert np.isnan(rays[0]).any()
+    np.testing.assert_allclose(rays[1], undistort_to_rays(camera, [330, 250]))
+    pixels = project(camera, [[np.nan, 0, 1], [0, 0, -1], [0, 0, 0], [0, 0, 1]])
+    assert np.isnan(pixels[:3]).all()
+    np.testing.assert_allclose(pixels[3], [320, 240])
+    assert np.isnan(undistort_to_rays(camera, np.full((16, 2), np.nan))).all()
+    assert undistort_to_rays(camera, np.zeros((0, 2))).shape == (0, 2)
+    assert project(camera, np.zeros((0, 3))).shape == (0, 2)
+
+
+def test_a_pixel_that_the_lens_can_not_see_has_no_ray():
+    # r (1 - 0.5 r^2) never exceeds 0.544, so that x = 200 px (2.0) has no ray.
+    camera = Camera(100, 100, 0, 0, 640, 480, 'plumb_bob', [-0.5, 0, 0, 0])
+    rays = undistort_to_rays(camera, [[200, 0], [30, 0]])
+    assert np.isnan(rays[0]).all()
+    assert np.isfinite(rays[1]).all()
+
+
+def test_assumed_camera():
+    camera = assumed_camera((640, 480))
+    assert (camera.fx, camera.fy) == (768, 768)
+    assert (camera.cx, camera.cy) == (319.5, 239.5)
+    assert (camera.width, camera.height) == (640, 480)
+
+
+def test_scaled_camera_sees_the_same_rays():
+    camera = LENSES['plumb_bob']
+    half = scaled_camera(camera, (320, 240))
+    # The centre of a pixel pair lies between them: (10.5 + 0.5) / 2 - 0.5 = 5.
+    np.testing.assert_allclose(
+        undistort_to_rays(half, [5, 7]), undistort_to_rays(camera, [10.5, 14.5]), atol=1e-9)
+    assert (half.width, half.height) == (320, 240)
+    np.testing.assert_allclose(scaled_camera(half, (640, 480)).matrix, camera.matrix)
+
+
+def test_sizes_without_pixels_are_refused():
+    with pytest.raises(InvalidInputError, match='positive'):
+        scaled_camera(PINHOLE, (0, 480))
+    with pytest.raises(InvalidInputError):
+        assumed_camera((0, 0))
