@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.geometry.placement import place_root
@@ -78,6 +79,16 @@ def test_heavy_points_count_for_more():
     off = [np.linalg.norm(place_root(relative, rays, w)[0] - (0, 0, 1))
            for w in (WEIGHTS, light)]
     assert off[1] < off[0] / 100
+
+
+def test_near_and_far_points_count_by_their_error_in_the_picture():
+    rng = np.random.default_rng(4)
+    relative = rng.normal(0, (0.2, 0.2, 0.01), (16, 3))
+    relative[8:, 2] += 3  # half of the points are four times as far away
+    rays = rays_of(relative + (0, 0, 1)) + rng.normal(0, SIGMA, (16, 2))
+    found, _ = place_root(relative, rays, WEIGHTS)
+    best = least_squares(lambda t: (rays_of(relative + t) - rays).ravel(), (0, 0, 1)).x
+    np.testing.assert_allclose(found, best, atol=3e-4)
 
 
 def test_three_points_are_too_few():
