@@ -1,0 +1,260 @@
+"""Pictures from a video file, a folder or a webcam, all through one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import math
+import os
+from pathlib import Path
+import re
+import time
+
+import cv2
+import numpy as np
+
+from infant_pose_ros.errors import SourceError
+
+#: Rate taken where a source doesn't know its own (folders, some webcams), Hz.
+DEFAULT_RATE_HZ = 30.0
+PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
+#: Folders looked into where the folder given holds no pictures itself.
+PICTURE_SUBFOLDERS = ('rgb', 'images')
+_HELP = 'give a video file, a folder of pictures, or a webcam such as /dev/video0'
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFrame:
+    """One picture of a source.
+
+    Attributes:
+        index: 0, 1, 2, ... in the source's order.
+        name: the picture's file name, or `<video name>#<index>`.
+        stamp_s: time since the first picture, s (a webcam: measured; else index / rate).
+        image_rgb: (H, W, 3) uint8.
+    """
+
+    index: int
+    name: str
+    stamp_s: float
+    image_rgb: np.ndarray
+
+
+class FrameSource:
+    """Base of all sources: iterate it for `SourceFrame`s; each iteration begins anew.
+
+    Attributes:
+        name: what to call the source in messages.
+        rate_hz: pictures a second.
+        num_frames: how many there are; None where that is unknown (a webcam). A video's own
+            header says so, and may be a little off.
+        size_wh: width and height of the first picture, px.
+        is_live: pictures come in real time and don't repeat.
+        camera_info_path, truth_path: the calibration (ROS YAML) and true keypoints (npz) that
+            lie beside the source; None where there are none.
+    """
+
+    is_live = False
+
+    def __init__(self, name: str, rate_hz: float, num_frames: int | None,
+                 size_wh: tuple[int, int], camera_info_path: Path | None = None,
+                 truth_path: Path | None = None):
+        self.name = name
+        self.rate_hz = rate_hz
+        self.num_frames = num_frames
+        self.size_wh = size_wh
+        self.camera_info_path = camera_info_path
+        self.truth_path = truth_path
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        for index, (name, image_bgr) in enumerate(self._pictures()):
+            yield SourceFrame(index, name, self._stamp_s(index),
+                              cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB))
+
+    def __enter__(self) -> FrameSource:
+        return self
+
+    def __exit__(self, *_exc_info) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the device or file; calling it twice does no harm."""
+
+    def _pictures(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and (H, W, 3) uint8 BGR picture, in order."""
+        return iter(())
+
+    def _stamp_s(self, index: int) -> float:
+        return index / self.rate_hz
+
+
+class VideoSource(FrameSource):
+    """A video file."""
+
+    def __init__(self, path: Path, fps: float | None = None):
+        self._path = path
+        capture = _open_capture(str(path))
+        ok, image = capture.read()
+        own_rate = capture.get(cv2.CAP_PROP_FPS)
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        capture.release()
+        if not ok:
+            raise SourceError(f'source {path}: can not be read as a video; {_HELP}')
+        super().__init__(
+            path.name, _rate_or_default(fps or own_rate), int(count) if count > 0 else None,
+            _size_wh(image), _existing(path.with_name(f'{path.stem}_camera_info.yaml')),
+            _existing(path.with_name(f'{path.stem}_truth.npz')))
+
+    def _pictures(self) -> Iterator[tuple[str, np.ndarray]]:
+        capture = _open_capture(str(self._path))
+        try:
+            index = 0
+            while True:
+                ok, image = capture.read()
+                if not ok:
+                    return
+                yield f'{self.name}#{index}', image
+                index += 1
+        finally:
+            capture.release()
+
+
+class FolderSource(FrameSource):
+    """A folder of pictures, in natural order (`frame_2` before `frame_10`)."""
+
+    def __init__(self, folder: Path, fps: float | None = None):
+        self._paths: list[Path] = []
+        for place in (folder, *(folder / name for name in PICTURE_SUBFOLDERS)):
+            self._paths = pictures_in(place)
+            if self._paths:
+                break
+        if not self._paths:
+            raise SourceError(f'source {folder}: the folder holds no pictures '
+                              f'({" ".join(s[1:] for s in PICTURE_SUFFIXES)}); {_HELP}')
+        super().__init__(
+            folder.name, _rate_or_default(fps), len(self._paths),
+            _size_wh(_read_picture(self._paths[0])), _existing(folder / 'camera_info.yaml'),
+            _existing(folder / 'truth.npz'))
+
+    def _pictures(self) -> Iterator[tuple[str, np.ndarray]]:
+        for path in self._paths:
+            yield path.name, _read_picture(path)
+
+
+class WebcamSource(FrameSource):
+    """A webcam; stamps are measured with a steady clock from the first picture on."""
+
+    is_live = True
+
+    def __init__(self, device: int | str, fps: float | None = None):
+        name = f'/dev/video{device}' if isinstance(device, int) else device
+        self._capture = _open_capture(device)
+        if fps:
+            self._capture.set(cv2.CAP_PROP_FPS, fps)
+        ok, image = self._capture.read()
+        if not ok:
+            self._capture.release()
+            raise SourceError(f'source {name}: the webcam gives no picture; is it in use by '
+                              'another program?')
+        self._start_s: float | None = None
+        super().__init__(name, _rate_or_default(self._capture.get(cv2.CAP_PROP_FPS)), None,
+                         _size_wh(image))
+
+    def close(self) -> None:
+        """Let go of the device."""
+        self._capture.release()
+
+    def _pictures(self) -> Iterator[tuple[str, np.ndarray]]:
+        index = 0
+        while self._capture.isOpened():
+            ok, image = self._capture.read()
+            if not ok:
+                raise SourceError(f'source {self.name}: the webcam stopped giving pictures; '
+                                  'is it still plugged in?')
+            yield f'{self.name}#{index}', image
+            index += 1
+
+    def _stamp_s(self, index: int) -> float:
+        now_s = time.monotonic()
+        if index == 0 or self._start_s is None:
+            self._start_s = now_s
+        return now_s - self._start_s
+
+
+def open_source(source: str | Path | int, fps: float | None = None) -> FrameSource:
+    """Open a video file, a folder of pictures or a webcam and check that it can be read.
+
+    Args:
+        source: a path, `/dev/videoN`, or a webcam's number (int or digits).
+        fps: pictures a second in place of the source's own; folders take 30 by default.
+
+    Raises:
+        SourceError: it does not exist or can't be read, in one line that says what to give.
+    """
+    text = os.fspath(source) if not isinstance(source, int) else str(source)
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise SourceError(f'source {text}: fps must be a positive number, got {fps}')
+    if text.isdigit():
+        return WebcamSource(int(text), fps)
+    if not text:
+        raise SourceError(f'no source given; {_HELP}')
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise SourceError(f'source {text}: no such file, folder or device; {_HELP}')
+    if path.is_dir():
+        return FolderSource(path, fps)
+    if path.is_char_device():
+        return WebcamSource(text, fps)
+    return VideoSource(path, fps)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Picture files directly inside `folder`, in natural order; empty if it isn't a folder."""
+    if not folder.is_dir():
+        return []
+    paths = [path for path in folder.iterdir()
+             if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
+    return sorted(paths, key=lambda path: natural_key(path.name))
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sorting key under which numbers in names count as numbers."""
+    return [(0, int(part), '') if part.isdigit() else (1, 0, part.lower())
+            for part in re.split(r'([0-9]+)', name)]
+
+
+def _open_capture(source: str | int) -> cv2.VideoCapture:
+    """Open a capture without the libraries' own complaints on stderr."""
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    level = cv2.getLogLevel()
+    cv2.setLogLevel(0)
+    try:
+        capture = cv2.VideoCapture(source)
+    finally:
+        cv2.setLogLevel(level)
+    if not capture.isOpened():
+        raise SourceError(f'source {source}: can not be opened as a '
+                          f'{"webcam" if isinstance(source, int) else "video"}; {_HELP}')
+    return capture
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError(f'source {path}: can not be read as a picture; mend or remove the file')
+    return image
+
+
+def _size_wh(image: np.ndarray) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]
+
+
+def _rate_or_default(rate_hz: float | None) -> float:
+    """A rate that makes sense: some files and drivers say 0, NaN or their time base."""
+    if rate_hz and math.isfinite(rate_hz) and 0.0 < rate_hz <= 1000.0:
+        return float(rate_hz)
+    return DEFAULT_RATE_HZ
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None

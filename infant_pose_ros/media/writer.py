@@ -1,0 +1,71 @@
+"""Writing a video, one picture at a time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from infant_pose_ros.errors import InvalidInputError, SourceError
+
+
+class VideoWriter:
+    """Write an MP4 (MPEG-4 part 2, which OpenCV's wheels can write everywhere).
+
+    Args:
+        path: the file; its folder is made, an older file is replaced.
+        rate_hz: pictures a second, positive.
+        size_wh: width and height of every picture, px.
+
+    Raises:
+        SourceError: the file can't be written.
+        InvalidInputError: a rate or size that isn't positive.
+    """
+
+    def __init__(self, path: str | Path, rate_hz: float, size_wh: tuple[int, int]):
+        self.path = Path(path)
+        self.size_wh = (int(size_wh[0]), int(size_wh[1]))
+        self.num_frames = 0
+        if not rate_hz > 0 or min(self.size_wh) <= 0:
+            raise InvalidInputError(
+                f'video {path}: rate and size must be positive, got {rate_hz} Hz and {size_wh}')
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SourceError(f'video {path}: can not be written: {error}') from error
+        os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+        level = cv2.getLogLevel()
+        cv2.setLogLevel(0)
+        try:
+            self._writer = cv2.VideoWriter(
+                str(self.path), cv2.VideoWriter.fourcc(*'mp4v'), float(rate_hz), self.size_wh)
+        finally:
+            cv2.setLogLevel(level)
+        if not self._writer.isOpened():
+            raise SourceError(
+                f'video {path}: can not be written; is the folder writable and the name .mp4?')
+
+    def write(self, image_rgb: np.ndarray) -> None:
+        """Add one picture, (H, W, 3) uint8 RGB of the size given at the start.
+
+        Raises:
+            InvalidInputError: another size or type.
+        """
+        expected = (self.size_wh[1], self.size_wh[0], 3)
+        if image_rgb.shape != expected or image_rgb.dtype != np.uint8:
+            raise InvalidInputError(f'video {self.path}: expected a uint8 picture of shape '
+                                    f'{expected}, got {image_rgb.dtype} {image_rgb.shape}')
+        self._writer.write(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+        self.num_frames += 1
+
+    def close(self) -> None:
+        """Finish the file; calling it twice does no harm."""
+        self._writer.release()
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, *_exc_info) -> None:
+        self.close()
