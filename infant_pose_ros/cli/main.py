@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import importlib
+import os
 import sys
 
 from infant_pose_ros import __version__
@@ -25,6 +26,7 @@ COMMANDS = {
 }
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 def build_parser(command: str | None) -> argparse.ArgumentParser:
@@ -62,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('infant-pose: interrupted', file=sys.stderr)
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `infant-pose predict ... --csv - | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
 
 
 if __name__ == '__main__':
