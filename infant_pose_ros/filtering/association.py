@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from infant_pose_ros.geometry.boxes import box_iou
+from infant_pose_ros.geometry.boxes import box_around, box_iou
 
 #: Two poses whose keypoints lie nearer than this share of the box are one infant.
 SAME_INFANT_SHARE = 0.15
@@ -26,7 +26,7 @@ def associate(boxes_a: np.ndarray, boxes_b: np.ndarray, iou_min: float) -> list[
     """
     if len(boxes_a) == 0 or len(boxes_b) == 0:
         return []
-    overlap = np.nan_to_num(box_iou(np.asarray(boxes_a, float), np.asarray(boxes_b, float)))
+    overlap = box_iou(boxes_a, boxes_b)
     overlap[overlap < iou_min] = 0.0
     rows, columns = linear_sum_assignment(overlap, maximize=True)
     return [(int(i), int(j)) for i, j in zip(rows, columns) if overlap[i, j] > 0.0]
@@ -57,5 +57,5 @@ def _same_infant(pose_px: np.ndarray, kept_px: np.ndarray) -> bool:
     distances = distances[np.isfinite(distances)]
     if len(distances) < SAME_INFANT_KEYPOINTS:
         return False
-    longer_side = np.nanmax(np.nanmax(kept_px, axis=0) - np.nanmin(kept_px, axis=0))
-    return bool(distances.mean() < SAME_INFANT_SHARE * longer_side)
+    box = box_around(kept_px)
+    return bool(distances.mean() < SAME_INFANT_SHARE * (box[2:] - box[:2]).max())

@@ -9,6 +9,7 @@ import numpy as np
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.filtering.kalman import KeypointFilterBank
+from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.skeleton import NUM_KEYPOINTS, TrackState
 from infant_pose_ros.structures import Pose2D, Pose3D
 
@@ -117,9 +118,8 @@ class _Infant:
         self.held_px = np.where(alive[:, None], now, self.held_px + moved)
 
     def snapshot(self) -> Track:
-        box = np.concatenate([np.nanmin(self.held_px, axis=0), np.nanmax(self.held_px, axis=0)])
-        return Track(self.id, self.held_px.copy(), self.bank_2d.covariances, box,
-                     self.mean_score, self.unseen_s)
+        return Track(self.id, self.held_px.copy(), self.bank_2d.covariances,
+                     box_around(self.held_px), self.mean_score, self.unseen_s)
 
 
 class PoseTracker:
