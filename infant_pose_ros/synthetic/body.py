@@ -1,0 +1,239 @@
+"""Bodies of infants from the parametric model `anny`: shape, pose, keypoints, clothing coordinates.
+
+Source of the model: R. Bregier et al., "Human Mesh Modeling for Anny Body" (2026), code under
+Apache-2.0, assets under CC0. Axes at rest: x the infant's left, -y its front, z up; metres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import functools
+
+import numpy as np
+
+from infant_pose_ros.errors import InvalidInputError, MissingDependencyError
+from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS
+
+#: Vertex of the default topology that is highest at rest: the crown.
+CROWN_VERTEX = 881
+#: anny's age phenotype at birth and at about six months (51 cm and 67 cm long).
+NEWBORN_AGE, SIX_MONTHS_AGE = -0.33, 0.0
+
+_BONE_OF = {
+    Joint.R_ANKLE: 'foot.R', Joint.R_KNEE: 'lowerleg01.R', Joint.R_HIP: 'upperleg01.R',
+    Joint.L_HIP: 'upperleg01.L', Joint.L_KNEE: 'lowerleg01.L', Joint.L_ANKLE: 'foot.L',
+    Joint.UPPER_NECK: 'head', Joint.R_WRIST: 'wrist.R', Joint.R_ELBOW: 'lowerarm01.R',
+    Joint.R_SHOULDER: 'upperarm01.R', Joint.L_SHOULDER: 'upperarm01.L',
+    Joint.L_ELBOW: 'lowerarm01.L', Joint.L_WRIST: 'wrist.L'}
+
+
+@dataclass(frozen=True, eq=False)
+class BodyShape:
+    """Phenotype of one infant, as anny names it: mostly 0..1, age -0.33 (birth) upwards."""
+
+    age: float = -0.15
+    gender: float = 0.5
+    muscle: float = 0.5
+    weight: float = 0.5
+    height: float = 0.5
+    proportions: float = 0.5
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> BodyShape:
+        """Draw an infant from newborn to about nine months."""
+        return cls(
+            age=float(rng.uniform(NEWBORN_AGE, SIX_MONTHS_AGE + 0.03)),
+            gender=float(rng.uniform()), muscle=float(rng.uniform(0.1, 0.6)),
+            weight=float(np.clip(rng.normal(0.68, 0.2), 0.1, 1.0)),
+            height=float(np.clip(rng.normal(0.5, 0.15), 0.1, 0.9)),
+            proportions=float(rng.uniform(0.2, 0.8)))
+
+
+@dataclass(frozen=True, eq=False)
+class PosedBodies:
+    """Bodies in a common world, z up.
+
+    Attributes:
+        vertices_m: (F, V, 3) float32. keypoints_m: (F, 16, 3) float64.
+        rest_vertices_m: (V, 3) float32 of the first body. body_length_m: crown to heel at rest.
+    """
+
+    vertices_m: np.ndarray
+    keypoints_m: np.ndarray
+    rest_vertices_m: np.ndarray
+    body_length_m: float
+
+
+@dataclass(frozen=True, eq=False)
+class ClothingMap:
+    """Where on the body a vertex lies, in terms that a tailor understands; each array is (V,).
+
+    Attributes:
+        arm: 0 at the shoulder, 1 at the wrist, 0 off the arms. leg: 0 at the hip, 1 at the ankle.
+        head, hand, foot: 0..1 share of the vertex that belongs there.
+        height: 0 at the heel, 1 at the crown, at rest. front: 1 at the front, -1 at the back.
+        eye: 0..1 share that belongs to an eyeball.
+    """
+
+    arm: np.ndarray
+    leg: np.ndarray
+    head: np.ndarray
+    hand: np.ndarray
+    foot: np.ndarray
+    height: np.ndarray
+    front: np.ndarray
+    eye: np.ndarray
+
+
+def axis_rotation(axis: int, angle_rad: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) about x (0), y (1) or z (2) by `angle_rad` (...)."""
+    angle_rad = np.asarray(angle_rad, dtype=np.float64)
+    cos, sin = np.cos(angle_rad), np.sin(angle_rad)
+    matrix = np.zeros(angle_rad.shape + (3, 3))
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix[..., axis, axis] = 1.0
+    matrix[..., first, first] = matrix[..., second, second] = cos
+    matrix[..., second, first], matrix[..., first, second] = sin, -sin
+    return matrix
+
+
+@functools.lru_cache(maxsize=1)
+def body_model():
+    """The anny model, loaded once a process (its first load ever builds a cache for a minute).
+
+    Raises:
+        MissingDependencyError: anny is not installed.
+    """
+    try:
+        import anny
+    except ImportError as error:
+        raise MissingDependencyError(
+            "rendering infants needs the package anny: pip install 'infant_pose_ros[synth]'"
+        ) from error
+    import torch
+
+    return anny.Anny().to(dtype=torch.float32)
+
+
+@functools.lru_cache(maxsize=1)
+def triangles() -> np.ndarray:
+    """(T, 3) int32 vertex indices of the mesh."""
+    return np.ascontiguousarray(body_model().faces.cpu().numpy(), dtype=np.int32)
+
+
+@functools.lru_cache(maxsize=1)
+def _bone_weights() -> np.ndarray:
+    """(V, B) float32 skinning weights."""
+    model = body_model()
+    weights = np.zeros((model.template_vertices.shape[0], model.bone_count), np.float32)
+    indices = model.vertex_bone_indices.cpu().numpy()
+    np.add.at(weights, (np.arange(len(weights))[:, None], indices),
+              model.vertex_bone_weights.cpu().numpy())
+    return weights
+
+
+def _weight_of(prefixes: tuple[str, ...], side: str = '') -> np.ndarray:
+    """Share (V,) of each vertex that bones with these names (of one side) carry."""
+    columns = [i for i, label in enumerate(body_model().bone_labels)
+               if label.startswith(prefixes) and label.endswith(side)]
+    return _bone_weights()[:, columns].sum(1)
+
+
+@functools.lru_cache(maxsize=1)
+def clothing_map() -> ClothingMap:
+    """Clothing coordinates of the model's vertices (they hardly depend on the shape)."""
+    rest = pose_bodies(BodyShape(), {}, 1)
+    vertices, keypoints = rest.rest_vertices_m, rest.keypoints_m[0]
+    arm, leg = np.zeros(len(vertices), np.float32), np.zeros(len(vertices), np.float32)
+    for side, joints in (('L', (Joint.L_SHOULDER, Joint.L_ELBOW, Joint.L_WRIST, Joint.L_HIP,
+                                Joint.L_KNEE, Joint.L_ANKLE)),
+                         ('R', (Joint.R_SHOULDER, Joint.R_ELBOW, Joint.R_WRIST, Joint.R_HIP,
+                                Joint.R_KNEE, Joint.R_ANKLE))):
+        points = keypoints[list(joints)]
+        on_arm = _weight_of(('upperarm', 'lowerarm', 'wrist', 'finger', 'metacarpal'), side)
+        on_leg = _weight_of(('upperleg', 'lowerleg', 'foot', 'toe'), side)
+        arm += np.clip(on_arm, 0, 1) * _along(vertices, points[:3])
+        leg += np.clip(on_leg, 0, 1) * _along(vertices, points[3:])
+    low, high = vertices[:, 2].min(), vertices[:, 2].max()
+    depth = vertices[:, 1] - np.median(vertices[:, 1])
+    return ClothingMap(
+        arm, leg, head=np.clip(_weight_of(('head', 'neck02', 'neck03', 'eye')), 0, 1),
+        hand=np.clip(_weight_of(('finger', 'metacarpal')), 0, 1),
+        foot=np.clip(_weight_of(('foot', 'toe')), 0, 1),
+        height=(vertices[:, 2] - low) / (high - low),
+        front=np.clip(-depth / np.abs(depth).max() * 2, -1, 1).astype(np.float32),
+        eye=np.clip(_weight_of(('eye',)), 0, 1))
+
+
+def _along(points: np.ndarray, chain: np.ndarray) -> np.ndarray:
+    """Share 0..1 of the way along a two-bone `chain` (3, 3) at which each point lies."""
+    first, second = (np.linalg.norm(chain[i + 1] - chain[i]) for i in (0, 1))
+    best, result = np.full(len(points), np.inf), np.zeros(len(points))
+    for start, end, begin, length in ((chain[0], chain[1], 0.0, first),
+                                      (chain[1], chain[2], first, second)):
+        direction = (end - start) / length
+        share = (points - start) @ direction
+        distance = np.linalg.norm(
+            points - start - np.clip(share, 0, length)[:, None] * direction, axis=1)
+        closer = distance < best
+        best[closer] = distance[closer]
+        result[closer] = (begin + np.clip(share, -0.1 * length, 1.2 * length))[closer]
+    return np.clip(result / (first + second), 0.0, 1.1).astype(np.float32)
+
+
+def pose_bodies(shape: BodyShape, rotations: dict[str, np.ndarray], num_frames: int,
+                batch: int = 32) -> PosedBodies:
+    """Pose one infant in `num_frames` frames; it stays upright with the hips at the origin.
+
+    Args:
+        shape: the infant.
+        rotations: bone name -> (num_frames, 3, 3) rotation on top of the rest pose, in the rest
+            pose's axes.
+        num_frames: how many. batch: how many at once.
+
+    Raises:
+        InvalidInputError: an unknown bone or a wrong number of rotations.
+    """
+    import torch
+
+    model = body_model()
+    pose = np.tile(np.eye(4, dtype=np.float32), (num_frames, model.bone_count, 1, 1))
+    for bone, matrices in rotations.items():
+        if bone not in model.bone_labels or np.shape(matrices) != (num_frames, 3, 3):
+            raise InvalidInputError(
+                f'rotations[{bone!r}]: expected a bone of the model and shape '
+                f'{(num_frames, 3, 3)}, got {np.shape(matrices)}')
+        pose[:, model.bone_labels.index(bone), :3, :3] = matrices
+    phenotype = {name: float(getattr(shape, name)) for name in (
+        'gender', 'age', 'muscle', 'weight', 'height', 'proportions')}
+    vertices, bones, rest = [], [], None
+    with torch.inference_mode():
+        for start in range(0, num_frames, batch):
+            part = torch.from_numpy(pose[start:start + batch])
+            output = model(
+                pose_parameters=part,
+                phenotype_kwargs={name: torch.full((len(part),), value)
+                                  for name, value in phenotype.items()})
+            vertices.append(output['vertices'].numpy())
+            bones.append(output['bone_poses'][:, :, :3, 3].numpy())
+            rest = output['rest_vertices'][0].numpy() if rest is None else rest
+    stacked = np.concatenate(vertices)
+    return PosedBodies(
+        stacked, keypoints_of(np.concatenate(bones), stacked), rest,
+        float(rest[:, 2].max() - rest[:, 2].min()))
+
+
+def keypoints_of(bone_heads_m: np.ndarray, vertices_m: np.ndarray) -> np.ndarray:
+    """The common keypoints (F, 16, 3) from bone heads (F, B, 3) and vertices (F, V, 3).
+
+    Pelvis and thorax are the middles of the hips and of the shoulders, the upper neck is the
+    head of the bone `head`, the head top is the crown's vertex.
+    """
+    labels = body_model().bone_labels
+    keypoints = np.zeros((len(bone_heads_m), NUM_KEYPOINTS, 3))
+    for joint, bone in _BONE_OF.items():
+        keypoints[:, joint] = bone_heads_m[:, labels.index(bone)]
+    keypoints[:, Joint.PELVIS] = keypoints[:, [Joint.L_HIP, Joint.R_HIP]].mean(1)
+    keypoints[:, Joint.THORAX] = keypoints[:, [Joint.L_SHOULDER, Joint.R_SHOULDER]].mean(1)
+    keypoints[:, Joint.HEAD_TOP] = vertices_m[:, CROWN_VERTEX]
+    return keypoints

@@ -1,0 +1,61 @@
+"""What is true of a rendered picture: keypoints, visibility, boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from infant_pose_ros.geometry.cameras import project
+from infant_pose_ros.structures import Camera
+from infant_pose_ros.synthetic.renderer import Rendering
+from infant_pose_ros.synthetic.scene import Scene
+
+#: A keypoint lies inside the body: surface this much nearer, over the body length, still is it.
+_FLESH = 0.12
+#: Fewer pixels of infant than this are no infant.
+MIN_INFANT_PX = 900
+
+
+@dataclass(frozen=True, eq=False)
+class FrameLabels:
+    """Truth of one picture.
+
+    Attributes:
+        keypoints_px: (16, 2) frame px. keypoints_m: (16, 3) camera frame, m.
+        visible: (16,) bool, inside the picture and not hidden. box_xyxy: (4,) of the visible
+            infant's pixels. body_length_m: crown to heel.
+    """
+
+    keypoints_px: np.ndarray
+    keypoints_m: np.ndarray
+    visible: np.ndarray
+    box_xyxy: np.ndarray
+    body_length_m: float
+
+
+def label_frame(scene: Scene, rendering: Rendering, keypoints_world_m: np.ndarray,
+                body_length_m: float) -> FrameLabels | None:
+    """Truth of a rendering; None where less than `MIN_INFANT_PX` of the infant is seen."""
+    mask = rendering.owner == 1
+    if int(mask.sum()) < MIN_INFANT_PX:
+        return None
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=float)
+    matrix = scene.world_to_camera
+    keypoints_m = keypoints_world_m @ matrix[:, :3].T + matrix[:, 3]
+    keypoints_px = project(scene.camera, keypoints_m)
+    return FrameLabels(keypoints_px, keypoints_m,
+                       _visible(rendering, scene.camera, keypoints_px, keypoints_m[:, 2],
+                                _FLESH * body_length_m), box, body_length_m)
+
+
+def _visible(rendering: Rendering, camera: Camera, keypoints_px: np.ndarray,
+             depth_m: np.ndarray, flesh_m: float) -> np.ndarray:
+    finite = np.isfinite(keypoints_px).all(1)
+    column, row = np.rint(np.where(finite[:, None], keypoints_px, -1)).astype(int).T
+    inside = finite & (column >= 0) & (row >= 0) & (column < camera.width) & (
+        row < camera.height)
+    row, column = np.where(inside, row, 0), np.where(inside, column, 0)
+    near = rendering.depth_m[row, column] > depth_m - flesh_m
+    return inside & near & (rendering.owner[row, column] != 2)
