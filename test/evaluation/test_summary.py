@@ -75,15 +75,16 @@ def test_a_frame_without_an_infant_is_all_misses():
 
 
 def test_the_unit_is_the_median_head():
-    keypoints = np.tile(PX, (3, 1, 1))
-    keypoints[1, Joint.HEAD_TOP, 0] += 1000.0
-    keypoints[2, Joint.HEAD_TOP] = np.nan
-    truth = ClipTruth([0.0, 0.1, 0.2], keypoints, np.tile(M, (3, 1, 1)), np.ones((3, 16)),
-                      np.full((3, 4), np.nan), 0.6)
-    # heads: 10, 1010 and unknown; the median is 510
-    far = PX + [0.0, 505.0]
-    assert summarise([record(0, far)], truth, 1, 0, clip_start_s=100.0)['pckh1'] == 1.0
-    assert summarise([record(0, far + 10)], truth, 1, 0, clip_start_s=100.0)['pckh1'] == 0.0
+    keypoints = np.tile(PX, (4, 1, 1))
+    keypoints[1, Joint.HEAD_TOP, 0] += 10.0
+    keypoints[2, Joint.HEAD_TOP, 0] += 1000.0
+    keypoints[3, Joint.HEAD_TOP] = np.nan
+    truth = ClipTruth([0.0, 0.1, 0.2, 0.3], keypoints, np.tile(M, (4, 1, 1)),
+                      np.ones((4, 16)), np.full((4, 4), np.nan), 0.6)
+    # heads: 10, 20, 1010 and unknown
+    for off, share in ((19.0, 1.0), (21.0, 0.0)):
+        summary = summarise([record(0, PX + [0.0, off])], truth, 1, 0, clip_start_s=100.0)
+        assert summary['pckh1'] == share
 
 
 def test_without_a_truth():

@@ -172,6 +172,22 @@ def test_the_3d_filter_lives_on_its_own():
     assert np.isnan(estimate.smooth_3d.keypoints_m).all()
 
 
+def test_lost_in_the_picture_is_lost_in_space():
+    tracker, track_id = started(predict_max_s=0.2)
+    run(tracker, track_id, 20)
+    states = []
+    for frame in range(21, 30):
+        points = GRID_PX.copy()
+        points[WRIST] += [300.0, 200.0] if frame % 2 else [-300.0, -200.0]
+        tracker.advance(10.0 + frame * DT, SIZE)
+        estimate = tracker.correct(track_id, Pose2D(
+            points, np.full(16, 0.9), np.tile(np.eye(2) * 4.0, (16, 1, 1))), pose_3d())
+        states.append(int(estimate.state[WRIST]))
+        lost = states[-1] == TrackState.LOST
+        assert np.isnan(estimate.smooth_3d.keypoints_m[WRIST]).all() == lost
+    assert states[:5] == [TrackState.PREDICTED] * 5 and TrackState.LOST in states
+
+
 def test_relative_to_absolute_restarts_3d_alone():
     tracker, track_id = started()
     run(tracker, track_id, 20)
