@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from infant_pose_ros.errors import SourceError
+from infant_pose_ros.media.quiet import quiet_opencv
 
 #: Rate taken where a source doesn't know its own (folders, some webcams), Hz.
 DEFAULT_RATE_HZ = 30.0
@@ -208,6 +209,11 @@ def open_source(source: str | Path | int, fps: float | None = None) -> FrameSour
     return VideoSource(path, fps)
 
 
+def bundled_clip() -> Path:
+    """Path of the clip that comes with the package."""
+    return Path(__file__).resolve().parents[1] / 'samples' / 'cot.mp4'
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """Picture files directly inside `folder`, in natural order; empty if it isn't a folder."""
     if not folder.is_dir():
@@ -225,13 +231,8 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 
 def _open_capture(source: str | int) -> cv2.VideoCapture:
     """Open a capture without the libraries' own complaints on stderr."""
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    level = cv2.getLogLevel()
-    cv2.setLogLevel(0)
-    try:
+    with quiet_opencv():
         capture = cv2.VideoCapture(source)
-    finally:
-        cv2.setLogLevel(level)
     if not capture.isOpened():
         raise SourceError(f'source {source}: can not be opened as a '
                           f'{"webcam" if isinstance(source, int) else "video"}; {_HELP}')

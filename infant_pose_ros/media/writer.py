@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from infant_pose_ros.errors import InvalidInputError, SourceError
+from infant_pose_ros.media.quiet import quiet_opencv
 
 
 class VideoWriter:
@@ -35,14 +35,9 @@ class VideoWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SourceError(f'video {path}: can not be written: {error}') from error
-        os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-        level = cv2.getLogLevel()
-        cv2.setLogLevel(0)
-        try:
+        with quiet_opencv():
             self._writer = cv2.VideoWriter(
                 str(self.path), cv2.VideoWriter.fourcc(*'mp4v'), float(rate_hz), self.size_wh)
-        finally:
-            cv2.setLogLevel(level)
         if not self._writer.isOpened():
             raise SourceError(
                 f'video {path}: can not be written; is the folder writable and the name .mp4?')
