@@ -1,0 +1,167 @@
+"""camera_node: a video, a folder of pictures or a webcam as a ROS camera. Wiring only."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from infant_pose_ros.config import CameraNodeSettings
+from infant_pose_ros.errors import SourceError
+from infant_pose_ros.media.sources import bundled_clip, open_source, SourceFrame
+from infant_pose_ros.ros.cameras import camera_for_picture, encode_camera_info
+from infant_pose_ros.ros.images import encode_compressed, encode_image
+from infant_pose_ros.ros.parameters import declare_settings, unknown_parameters
+from infant_pose_ros.ros.running import run_node
+from infant_pose_ros.structures import Camera
+
+#: The subscribers must have been there for this long before the first picture, s.
+SETTLE_S = 0.5
+#: How long the end waits for subscribers that have not confirmed the last picture, s.
+ACKNOWLEDGE_TIMEOUT_S = 10.0
+
+
+class CameraNode(Node):
+    """Publishes pictures with their CameraInfo, stamped with the time of publishing.
+
+    Where no calibration is known, CameraInfo is still published, with K all zero: ROS's way of
+    saying 'not calibrated'.
+    """
+
+    def __init__(self):
+        super().__init__('camera_node')
+        self._settings = declare_settings(self, CameraNodeSettings)
+        for name in unknown_parameters(self):
+            self.get_logger().warning(f'parameter {name} is not known and has no effect')
+        self.exit_code = 0
+        self._source = open_source(
+            self._settings.source or bundled_clip(), self._settings.rate_hz or None)
+        self._camera = self._load_camera()
+        overriding = QoSOverridingOptions.with_default_policies()
+        self._images = self.create_publisher(
+            *((CompressedImage, 'image/compressed') if self._settings.compressed
+              else (Image, 'image')), _reliable(5), qos_overriding_options=overriding)
+        self._infos = self.create_publisher(
+            CameraInfo, 'camera_info', _reliable(100), qos_overriding_options=overriding)
+        self._encode = encode_compressed if self._settings.compressed else encode_image
+        self._stop = threading.Event()
+        self._player = threading.Thread(target=self._run, name='player')
+        self._player.start()
+
+    def close(self) -> None:
+        """Stop playing; the node is about to be destroyed."""
+        self._stop.set()
+        self._player.join()
+        self._source.close()
+
+    def _load_camera(self) -> Camera | None:
+        path = self._settings.camera_info or self._source.camera_info_path
+        if not path:
+            return None
+        return camera_for_picture(Camera.from_camera_info_yaml(path), self._source.size_wh)
+
+    def _run(self) -> None:
+        """The player's thread: play, tell how it ended, and end the process."""
+        try:
+            if self._wait_for_subscribers():
+                count = self._play()
+                if not self._stopped():
+                    self._wait_for_acknowledgement()
+                    self.get_logger().info(
+                        f'end of {self._source.name}: {count} pictures published')
+        except SourceError as error:
+            self.exit_code = 1
+            self.get_logger().error(str(error))
+        except RuntimeError:
+            # A signal may take the ROS context away while a picture is being published.
+            if self.context.ok():
+                self.exit_code = 1
+                self.context.try_shutdown()
+                raise
+        self.context.try_shutdown()
+
+    def _play(self) -> int:
+        """Publish all pictures at the rate; the number published."""
+        source, count = self._source, 0
+        period_s = 1.0 / (self._settings.rate_hz or source.rate_hz)
+        due_s = time.monotonic()
+        width, height = source.size_wh
+        self.get_logger().info(
+            f'{source.name}: {width}x{height}, {1.0 / period_s:g} Hz, '
+            f'{"calibrated" if self._camera else "no calibration"}, on {self._images.topic_name}')
+        while not self._stopped():
+            for frame in source:
+                if source.is_live and time.monotonic() < due_s - 0.5 * period_s:
+                    continue
+                if self._stop.wait(0.0 if source.is_live else max(0.0, due_s - time.monotonic())):
+                    break
+                due_s = max(due_s + period_s, time.monotonic())
+                self._publish(frame)
+                count += 1
+            if not self._settings.loop:
+                break
+        return count
+
+    def _publish(self, frame: SourceFrame) -> None:
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._settings.frame_id)
+        if self._camera is not None:
+            info = encode_camera_info(self._camera, header)
+        else:
+            rows, columns = frame.image_rgb.shape[:2]
+            info = CameraInfo(header=header, width=columns, height=rows)
+        self._infos.publish(info)
+        self._images.publish(self._encode(frame.image_rgb, header))
+
+    def _wait_for_subscribers(self) -> bool:
+        """Wait as the settings ask; False where the node was stopped meanwhile."""
+        wanted = self._settings.wait_for_subscribers
+        if wanted:
+            self.get_logger().info(
+                f'waiting for {wanted} subscribers of {self._images.topic_name}')
+            there_since_s = None
+            while there_since_s is None or time.monotonic() < there_since_s + SETTLE_S:
+                if self._images.get_subscription_count() < wanted:
+                    there_since_s = None
+                elif there_since_s is None:
+                    there_since_s = time.monotonic()
+                if self._stop.wait(0.02):
+                    return False
+        return not self._stop.wait(self._settings.start_delay_s)
+
+    def _wait_for_acknowledgement(self) -> None:
+        """The last pictures must arrive before the publishers go (newer ROS versions only)."""
+        for publisher in (self._infos, self._images):
+            wait = getattr(publisher, 'wait_for_all_acked', None)
+            if wait is not None and not wait(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S)):
+                self.get_logger().warning(
+                    f'{publisher.topic_name}: a subscriber did not confirm the last messages '
+                    f'within {ACKNOWLEDGE_TIMEOUT_S:g} s')
+
+    def _stopped(self) -> bool:
+        return self._stop.is_set() or not self.context.ok()
+
+
+def _reliable(depth: int) -> QoSProfile:
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Console script `camera_node`: 0 at the end of the source, 1 where it can't be read."""
+    made: list[CameraNode] = []
+
+    def make_node() -> CameraNode:
+        made.append(CameraNode())
+        return made[0]
+
+    code = run_node(make_node, args)
+    return made[0].exit_code if made else code
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
