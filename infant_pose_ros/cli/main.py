@@ -1,8 +1,8 @@
 """The `infant-pose` command: picks a subcommand, reports errors in one line.
 
-Each subcommand is a module of this folder with `add_parser(subparsers)`, which adds its parser
-and sets its `run(arguments) -> int | None` by `set_defaults(run=run)`. Only the module of the
-subcommand asked for is imported, so that `infant-pose --help` doesn't wait for the networks.
+Each subcommand is a module of this folder with `add_parser(subparsers)`, which adds its parser,
+and `run(arguments) -> int | None`. Only the module of the subcommand asked for is imported, so
+that `infant-pose --help` doesn't wait for the networks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import importlib
 import os
 import sys
+from types import ModuleType
 
 from infant_pose_ros import __version__
 from infant_pose_ros.errors import InfantPoseError
@@ -38,10 +39,14 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, summary in COMMANDS.items():
         if name == command:
-            importlib.import_module(f'infant_pose_ros.cli.{name}').add_parser(subparsers)
+            _module(name).add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=summary)
     return parser
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f'infant_pose_ros.cli.{command}')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in words if not word.startswith('-')), None)
     try:
         arguments = build_parser(command).parse_args(words)
-        return arguments.run(arguments) or 0
+        return _module(arguments.command).run(arguments) or 0
     except InfantPoseError as error:
         print(f'infant-pose: {" ".join(str(error).split())}', file=sys.stderr)
         return EXIT_ERROR
