@@ -1,0 +1,100 @@
+"""overlay_node: draws each answer over the very picture that it belongs to. Wiring only."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+
+from infant_pose_ros.config import OverlayNodeSettings
+from infant_pose_ros.errors import InfantPoseError
+from infant_pose_ros.ros.image_input import ImageInput
+from infant_pose_ros.ros.images import decode_compressed, decode_image, encode_image
+from infant_pose_ros.ros.keypoints import decode_keypoints
+from infant_pose_ros.ros.overlay import draw_answer, RateMeter, StampMatcher
+from infant_pose_ros.ros.parameters import declare_settings, follow_settings, unknown_parameters
+from infant_pose_ros.ros.qos import result_qos
+from infant_pose_ros.ros.running import run_node
+from infant_pose_ros.ros.timing import stamp_to_ns
+
+LOG_PERIOD_S = 5.0
+
+
+class OverlayNode(Node):
+    """Subscribes to `image`, `keypoints` and, to draw them, `keypoints_raw`.
+
+    A picture is published once its answer has come, with its own stamp. One that is never
+    answered (the pose node took a newer one) is left out: a skeleton of another moment would
+    be wrong, and a picture without one would flicker.
+    """
+
+    def __init__(self):
+        super().__init__('overlay_node')
+        self._settings = declare_settings(self, OverlayNodeSettings)
+        for name in unknown_parameters(self):
+            self.get_logger().warning(f'parameter {name} is not known and has no effect')
+        self._rate = RateMeter()
+        self._raw_subscription = None
+        self._publisher = self.create_publisher(
+            Image, '~/image', QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self._follow_raw()
+        self.create_subscription(
+            PointCloud2, 'keypoints', lambda message: self._add('keypoints', message),
+            result_qos())
+        self._input = ImageInput(
+            self, self._settings.image_transport, self._settings.reliability,
+            lambda message: self._add('image', message))
+        self._input.open()
+        follow_settings(self, lambda: self._settings, self._apply_settings)
+
+    def _apply_settings(self, settings: OverlayNodeSettings) -> None:
+        before, self._settings = self._settings, settings
+        if settings.draw_raw != before.draw_raw:
+            self._follow_raw()
+
+    def _follow_raw(self) -> None:
+        """Subscribe to the keypoints before smoothing only while they are drawn."""
+        topics = ['image', 'keypoints']
+        if self._settings.draw_raw:
+            topics.append('keypoints_raw')
+            self._raw_subscription = self.create_subscription(
+                PointCloud2, 'keypoints_raw',
+                lambda message: self._add('keypoints_raw', message), result_qos())
+        elif self._raw_subscription is not None:
+            self.destroy_subscription(self._raw_subscription)
+            self._raw_subscription = None
+        self._matcher = StampMatcher(topics, self._settings.max_wait_frames)
+
+    def _add(self, topic: str, message: Image | CompressedImage | PointCloud2) -> None:
+        parts = self._matcher.add(topic, stamp_to_ns(message.header.stamp), message)
+        if parts is None:
+            return
+        rate_hz = self._rate.tick(stamp_to_ns(message.header.stamp))
+        if self._publisher.get_subscription_count() == 0:
+            return
+        try:
+            self._publisher.publish(self._draw(parts, rate_hz))
+        except InfantPoseError as error:
+            self.get_logger().error(f'a picture was left out: {error}',
+                                    throttle_duration_sec=LOG_PERIOD_S)
+
+    def _draw(self, parts: dict[str, Image | CompressedImage | PointCloud2],
+              rate_hz: float | None) -> Image:
+        decode = (decode_compressed if self._settings.image_transport == 'compressed'
+                  else decode_image)
+        raw = parts.get('keypoints_raw')
+        picture_rgb = draw_answer(
+            decode(parts['image']), decode_keypoints(parts['keypoints']),
+            None if raw is None else decode_keypoints(raw), self._settings, rate_hz)
+        return encode_image(picture_rgb, parts['image'].header)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Console script `overlay_node`."""
+    return run_node(OverlayNode, args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

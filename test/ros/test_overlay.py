@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from infant_pose_ros.config import OverlayNodeSettings
+from infant_pose_ros.media.draw import SIDE_COLOURS
+from infant_pose_ros.ros.keypoints import keypoint_rows
+from infant_pose_ros.ros.overlay import draw_answer, RateMeter, StampMatcher
+
+
+def test_matcher_pairs_by_stamp_whichever_comes_first():
+    matcher = StampMatcher(('image', 'keypoints'), 5)
+    assert matcher.add('image', 10, 'i10') is None
+    assert matcher.add('keypoints', 10, 'k10') == {'image': 'i10', 'keypoints': 'k10'}
+    assert matcher.add('keypoints', 20, 'k20') is None
+    assert matcher.add('image', 20, 'i20') == {'image': 'i20', 'keypoints': 'k20'}
+    assert len(matcher) == 0
+
+
+def test_matcher_never_pairs_different_stamps_and_leaves_out_the_unanswered():
+    matcher = StampMatcher(('image', 'keypoints'), 5)
+    for stamp in (1, 2, 3, 4):
+        matcher.add('image', stamp, f'i{stamp}')
+    assert matcher.add('keypoints', 3, 'k3') == {'image': 'i3', 'keypoints': 'k3'}
+    assert len(matcher) == 1  # 1 and 2 are gone, 4 still waits
+    assert matcher.add('keypoints', 2, 'k2') is None
+    assert matcher.add('keypoints', 4, 'k4') == {'image': 'i4', 'keypoints': 'k4'}
+
+
+def test_matcher_keeps_no_more_than_it_may():
+    matcher = StampMatcher(('image', 'keypoints'), 3)
+    for stamp in range(10):
+        assert matcher.add('image', stamp, stamp) is None
+    assert len(matcher) == 3
+    assert matcher.add('keypoints', 6, 'k') is None
+    assert matcher.add('keypoints', 9, 'k') == {'image': 9, 'keypoints': 'k'}
+
+
+def test_matcher_goes_on_after_a_jump_back():
+    matcher = StampMatcher(('image', 'keypoints'), 2)
+    for stamp in (100, 101):
+        matcher.add('image', stamp, 'before')
+    assert matcher.add('image', 1, 'after') is None
+    assert matcher.add('keypoints', 1, 'k') == {'image': 'after', 'keypoints': 'k'}
+
+
+def test_matcher_waits_for_all_of_three():
+    matcher = StampMatcher(('image', 'keypoints', 'keypoints_raw'), 5)
+    assert matcher.add('image', 1, 'i') is None
+    assert matcher.add('keypoints', 1, 'k') is None
+    assert set(matcher.add('keypoints_raw', 1, 'r')) == {'image', 'keypoints', 'keypoints_raw'}
+
+
+def test_rate_from_stamps_and_anew_after_a_jump_back():
+    meter = RateMeter()
+    assert meter.tick(1_000_000_000) is None
+    assert meter.tick(1_100_000_000) == pytest.approx(10.0)
+    assert meter.tick(1_150_000_000) == pytest.approx(2 / 0.15)
+    assert meter.tick(5) is None
+
+
+@pytest.fixture
+def picture():
+    return np.full((480, 640, 3), 77, np.uint8)
+
+
+def has_colour(image, side):
+    return bool((image == SIDE_COLOURS[side]).all(axis=-1).any())
+
+
+def test_draw_answer_draws_and_leaves_the_picture_alone(picture, make_infant, make_result):
+    rows = keypoint_rows(make_result([make_infant()]), raw=False)
+    before = picture.copy()
+    drawn = draw_answer(picture, rows, None, OverlayNodeSettings(), 12.3)
+    assert (picture == before).all()
+    assert all(has_colour(drawn, side) for side in SIDE_COLOURS)
+
+
+def test_draw_answer_without_infants_or_text_is_the_picture(picture, make_result):
+    rows = keypoint_rows(make_result([]), raw=False)
+    drawn = draw_answer(picture, rows, None, OverlayNodeSettings(show_text=False), None)
+    assert (drawn == picture).all()
+
+
+def test_draw_answer_in_privacy_mode_shows_the_skeleton_only(picture, make_infant, make_result):
+    settings = OverlayNodeSettings(privacy='black', show_text=False, show_box=False)
+    rows = keypoint_rows(make_result([make_infant()]), raw=False)
+    drawn = draw_answer(picture, rows, None, settings, None)
+    assert not (drawn == 77).all(axis=-1).any()
+    assert has_colour(drawn, 'left')
+
+
+def test_draw_answer_keeps_to_score_min_and_lost_joints(picture, make_infant, make_result):
+    settings = OverlayNodeSettings(show_text=False, show_box=False, score_min=0.9)
+    rows = keypoint_rows(make_result([make_infant()]), raw=False)
+    assert (draw_answer(picture, rows, None, settings, None) == picture).all()
+    rows = keypoint_rows(make_result([make_infant(lost=range(16))]), raw=False)
+    drawn = draw_answer(picture, rows, None, OverlayNodeSettings(show_text=False), None)
+    assert (drawn == picture).all()
+
+
+def test_draw_answer_draws_raw_keypoints_too(picture, make_infant, make_result):
+    result = make_result([make_infant(raw_shift_px=60.0)])
+    settings = OverlayNodeSettings(show_text=False)
+    rows, raw = (keypoint_rows(result, raw=which) for which in (False, True))
+    with_raw = draw_answer(picture, rows, raw, settings, None)
+    assert (with_raw != draw_answer(picture, rows, None, settings, None)).any()
