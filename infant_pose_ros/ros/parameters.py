@@ -12,7 +12,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -27,8 +27,11 @@ _FOREIGN_PREFIXES = ('qos_overrides.', 'use_sim_time', 'start_type_description_s
 def descriptor_for(spec: dataclasses.Field, wanted: type) -> ParameterDescriptor:
     """What `ros2 param describe` tells of a setting: description, range, choices, read_only."""
     meta = spec.metadata
+    # Typed by `check_value`, which names the parameter when it refuses, and which takes a whole
+    # number for a float; rclpy's own check does neither.
     descriptor = ParameterDescriptor(
-        name=spec.name, description=meta['description'], read_only=meta['read_only'])
+        name=spec.name, description=meta['description'], read_only=meta['read_only'],
+        dynamic_typing=True)
     if meta['choices'] is not None:
         descriptor.additional_constraints = f'one of: {", ".join(meta["choices"])}'
     if meta['low'] is not None and meta['high'] is not None:
@@ -53,10 +56,6 @@ def declare_settings(node: Node, settings_type: type[SettingsType]) -> SettingsT
         try:
             parameter = node.declare_parameter(
                 spec.name, spec.default, descriptor_for(spec, wanted))
-        except InvalidParameterTypeException as error:
-            mend = ('; write it with a decimal point' if wanted is float else
-                    '; put it in quotes' if wanted is str else '')
-            raise SettingsError(f'{error}: {spec.name} is a {wanted.__name__}{mend}') from error
         except InvalidParameterValueException as error:
             raise SettingsError(f'{spec.name}: {error}') from error
         values[spec.name] = parameter.value

@@ -45,13 +45,14 @@ def describe_space(settings, is_absolute: bool) -> dict[str, Any]:
         'body_length_m': length_m}
 
 
-def skeleton_info(settings: Settings, model_description: dict[str, Any],
+def skeleton_info(settings: Settings, description: dict[str, Any],
                   is_absolute: bool) -> dict[str, Any]:
     """The content of `~/skeleton_info`.
 
     Args:
         settings: a PoseNodeSettings.
-        model_description: what the pipeline says of its models (names, hashes, device).
+        description: what the pipeline says of itself: 'models' with names and hashes, 'device',
+            'precision'.
         is_absolute: whether a CameraInfo places the root in the camera frame.
     """
     return {
@@ -66,7 +67,9 @@ def skeleton_info(settings: Settings, model_description: dict[str, Any],
                    for name in KEYPOINT_DTYPE.names},
         'missing': 'NaN', 'stamps': "the image's own", 'angle_unit': 'rad',
         'space': describe_space(settings, is_absolute),
-        'models': model_description, 'settings': dataclasses.asdict(settings)}
+        'models': description['models'],
+        'device': description['device'], 'precision': description['precision'],
+        'settings': dataclasses.asdict(settings)}
 
 
 def encode_skeleton_info(content: dict[str, Any]) -> String:

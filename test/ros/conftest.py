@@ -184,11 +184,15 @@ class Probe:
     def publisher(self, message_type, topic: str, qos=10, subscribers: int = 0):
         """A publisher; returns when it has as many subscribers as asked for."""
         publisher = self.node.create_publisher(message_type, topic, qos)
-        deadline = time.monotonic() + 20.0
-        while publisher.get_subscription_count() < subscribers:
-            assert time.monotonic() < deadline, f'{topic}: no subscriber came'
-            time.sleep(0.02)
+        self.wait_for_subscribers(publisher, subscribers)
         return publisher
+
+    @staticmethod
+    def wait_for_subscribers(publisher, count: int = 1):
+        deadline = time.monotonic() + 20.0
+        while publisher.get_subscription_count() < count:
+            assert time.monotonic() < deadline, f'{publisher.topic_name}: no subscriber came'
+            time.sleep(0.02)
 
     def call(self, service_type, name: str, request=None, timeout_s: float = 30.0):
         """The service's response."""

@@ -1,0 +1,381 @@
+"""pose_node: images of one camera in, poses of infants out. Wiring only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import time
+from typing import Any
+
+import cv2
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool, Trigger
+
+from infant_pose_ros.config import PoseNodeSettings
+from infant_pose_ros.errors import InfantPoseError, InvalidInputError
+from infant_pose_ros.ros.cameras import camera_for_picture, decode_camera_info, TransportWatch
+from infant_pose_ros.ros.diagnostics import (
+    encode_diagnostics,
+    frame_values,
+    FrameCounters,
+    FrameStatistics,
+    process_memory_mb,
+)
+from infant_pose_ros.ros.faults import Fault, frame_faults, input_faults, InputStatus, Severity
+from infant_pose_ros.ros.image_input import ImageInput
+from infant_pose_ros.ros.images import decode_compressed, decode_image
+from infant_pose_ros.ros.outputs import PoseOutputs
+from infant_pose_ros.ros.parameters import declare_settings, follow_settings, unknown_parameters
+from infant_pose_ros.ros.qos import diagnostics_qos
+from infant_pose_ros.ros.running import run_node
+from infant_pose_ros.ros.skeleton_info import describe_space, skeleton_info
+from infant_pose_ros.ros.timing import CaptureClock, NS_PER_S, stamp_to_ns
+from infant_pose_ros.ros.worker import NewestFrameWorker
+from infant_pose_ros.structures import Camera, FrameResult
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+#: What may go wrong with one frame, or while loading; the node goes on.
+FRAME_ERRORS = (InfantPoseError, RuntimeError, ValueError, cv2.error)
+LOAD_ERRORS = (InfantPoseError, RuntimeError, ValueError, OSError, ImportError)
+LOG_PERIOD_S = 5.0
+CAMERA_INFO_RECENT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image message, when it came, and the latest camera then."""
+
+    message: Image | CompressedImage
+    arrival_ns: int
+    camera: Camera | None
+
+
+class PoseNode(LifecycleNode):
+    """Loads models in configure, subscribes while active, frees them in cleanup."""
+
+    def __init__(self):
+        super().__init__('pose_node')
+        self._settings = declare_settings(self, PoseNodeSettings)
+        self._phase = 'unconfigured'
+        self._enabled = True
+        self._problem: str | None = None
+        self._description: dict[str, Any] = {}
+        self._pipeline = self._outputs = self._input = self._worker = None
+        self._counters, self._capture_clock = FrameCounters(), CaptureClock()
+        self._transport_watch = TransportWatch()
+        self._camera: Camera | None = None
+        self._camera_error: str | None = None
+        self._fit_error: str | None = None
+        self._camera_info_s = self._active_since_s = -float('inf')
+        self._is_absolute = False
+        self._last_header = Header()
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, '/diagnostics', diagnostics_qos())
+        self.create_timer(1.0, self._publish_diagnostics, clock=self._steady)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        self.create_service(Trigger, '~/reset', self._on_reset)
+        follow_settings(self, lambda: self._settings, self._apply_settings)
+        self._unknown = unknown_parameters(self)
+        for name in self._unknown:
+            self.get_logger().warning(f'parameter {name} is not known and has no effect')
+        if self._settings.autostart:
+            self._autostart_timer = self.create_timer(0.01, self._autostart, clock=self._steady)
+
+    # lifecycle
+
+    def _autostart(self) -> None:
+        self._autostart_timer.cancel()
+        if self._phase == 'unconfigured' and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the models and try them out; make the publishers."""
+        self._problem = None
+        try:
+            self._load_pipeline()
+            self._outputs = PoseOutputs(self, self._settings.camera_name)
+            self._input = ImageInput(
+                self, self._settings.image_transport, self._settings.reliability,
+                self._on_image, self._on_camera_info, self._transport_watch.restart)
+        except LOAD_ERRORS as error:
+            self._problem = f'configure failed: {error}'
+            self.get_logger().error(self._problem)
+            self._release()
+            return FAILURE
+        self._phase = 'inactive'
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the worker and subscribe."""
+        super().on_activate(state)
+        self._enabled = True
+        self._pipeline.reset(self._settings.camera_name)
+        self._outputs.reset()
+        self._outputs.clear_markers(self._header_now(), everything=True)
+        self._publish_skeleton_info()
+        self._worker = NewestFrameWorker(self._process, lambda _: self._counters.dropped())
+        self._worker.start()
+        self._begin_input()
+        self._phase = 'active'
+        self.get_logger().info(
+            f'active: {self._input.topic} ({self._input.reliability.name.lower()})')
+        return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and stop the worker; take the skeletons away."""
+        self._stop_working()
+        self._outputs.clear_markers(self._header_now(), everything=True)
+        self._phase = 'inactive'
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the models and the publishers."""
+        self._release()
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End from any state."""
+        self._stop_working()
+        self._release()
+        self._phase = 'finalized'
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """A transition raised: back to unconfigured, so that it can be tried again."""
+        self._problem = f'a transition out of {state.label} failed: see the log'
+        self._stop_working()
+        self._release()
+        return SUCCESS
+
+    def close(self) -> None:
+        """Stop and free everything; the node is about to be destroyed."""
+        self._stop_working()
+        self._release()
+
+    def _load_pipeline(self) -> None:
+        # Imported here: the node answers at once, and needs no memory before it is configured.
+        from infant_pose_ros.pipeline import PosePipeline
+        started_s = time.monotonic()
+        self._pipeline = PosePipeline.from_settings(self._settings)
+        if self.context.ok():
+            self._pipeline.warm_up()
+        self._description = self._pipeline.describe()
+        names = ', '.join(model['name'] for model in self._description['models'].values())
+        self.get_logger().info(f'models ready on {self._description["device"]} after '
+                               f'{time.monotonic() - started_s:.1f} s: {names}')
+
+    def _begin_input(self) -> None:
+        self._active_since_s = time.monotonic()
+        self._transport_watch.restart()
+        self._input.open()
+
+    def _stop_working(self) -> None:
+        if self._input is not None:
+            self._input.close()
+        if self._worker is not None:
+            self._worker.stop()
+        self._worker = None
+
+    def _release(self) -> None:
+        if self._outputs is not None:
+            self._outputs.destroy()
+        if self._pipeline is not None:
+            self._pipeline.close()
+        self._pipeline = self._outputs = self._input = None
+        self._phase = 'unconfigured'
+
+    # input
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        now_s = time.monotonic()
+        self._counters.arrived(now_s)
+        self._counters.lost(
+            now_s, self._transport_watch.saw_image(stamp_to_ns(message.header.stamp)))
+        self._worker.offer(Frame(message, self._now_ns(), self._camera))
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        now_s = self._camera_info_s = time.monotonic()
+        self._counters.lost(now_s, self._transport_watch.saw_camera_info(
+            stamp_to_ns(message.header.stamp)))
+        try:
+            self._camera, self._camera_error = decode_camera_info(message), None
+        except InvalidInputError as error:
+            self._camera, self._camera_error = None, str(error)
+
+    # one frame, on the worker's thread
+
+    def _process(self, frame: Frame) -> None:
+        self._counters.begun()
+        header = frame.message.header
+        stamp_ns = stamp_to_ns(header.stamp)
+        stamp_s = self._capture_clock.seconds(stamp_ns, frame.arrival_ns)
+        settings, age_s = self._settings, self._age_s(stamp_ns)
+        if settings.max_age_ms and age_s is not None and age_s * 1000.0 > settings.max_age_ms:
+            self._counters.stale(time.monotonic(), age_s)
+            return
+        try:
+            result, stage_ms = self._answer(frame, stamp_s)
+        except FRAME_ERRORS as error:
+            self._counters.failed(time.monotonic(), f'{type(error).__name__}: {error}')
+            if self.context.ok():
+                self.get_logger().error(
+                    f'frame {stamp_s:.3f} failed: {error}', throttle_duration_sec=LOG_PERIOD_S)
+            return
+        age_s = self._age_s(stamp_ns)
+        self._counters.answered(time.monotonic(), None if age_s is None else age_s * 1000.0,
+                                stage_ms, len(result.infants))
+
+    def _answer(self, frame: Frame, stamp_s: float) -> tuple[FrameResult, dict[str, float]]:
+        begun_s = time.perf_counter()
+        decode = (decode_compressed if self._settings.image_transport == 'compressed'
+                  else decode_image)
+        image_rgb = decode(frame.message)
+        camera = self._fitted_camera(frame.camera, image_rgb.shape[1::-1])
+        decoded_s = time.perf_counter()
+        result = self._pipeline.process(
+            image_rgb, stamp_s, camera=camera, camera_name=self._settings.camera_name)
+        computed_s = time.perf_counter()
+        if self._is_absolute != (camera is not None):
+            self._is_absolute = camera is not None
+            self._publish_skeleton_info()
+        self._last_header = frame.message.header
+        self._outputs.publish(result, frame.message.header)
+        stage_ms = {**result.stage_ms, 'decode': (decoded_s - begun_s) * 1000.0,
+                    'publish': (time.perf_counter() - computed_s) * 1000.0}
+        return result, stage_ms
+
+    def _fitted_camera(self, camera: Camera | None, size_wh: tuple[int, int]) -> Camera | None:
+        self._fit_error = None
+        if camera is None:
+            return None
+        try:
+            return camera_for_picture(camera, size_wh)
+        except InvalidInputError as error:
+            self._fit_error = str(error)
+            return None
+
+    def _age_s(self, stamp_ns: int) -> float | None:
+        """Now minus the stamp, s; None where one of them tells nothing."""
+        now_ns = self._now_ns()
+        if not self._capture_clock.is_stamped or now_ns == 0:
+            return None
+        return (now_ns - stamp_ns) / NS_PER_S
+
+    # services and parameters
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response):
+        if self._phase != 'active':
+            response.message = f'the node is {self._phase}: activate it first'
+            return response
+        if request.data and not self._enabled:
+            self._pipeline.reset(self._settings.camera_name)
+            self._outputs.reset()
+            self._begin_input()
+        elif not request.data and self._enabled:
+            self._input.close()
+            self._outputs.clear_markers(self._header_now())
+        self._enabled = request.data
+        response.success, response.message = True, 'enabled' if request.data else 'disabled'
+        return response
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response):
+        if self._pipeline is None:
+            response.message = 'the node is unconfigured: there is nothing to reset'
+            return response
+        self._pipeline.reset(self._settings.camera_name)
+        self._outputs.reset()
+        response.success, response.message = True, 'all tracks begin anew'
+        return response
+
+    def _apply_settings(self, settings: PoseNodeSettings) -> None:
+        if self._pipeline is not None:
+            self._pipeline.update_settings(settings)
+        self._settings = settings
+        if self._phase == 'active':
+            self._publish_skeleton_info()
+
+    # what it tells of itself
+
+    def _publish_skeleton_info(self) -> None:
+        self._outputs.publish_skeleton_info(skeleton_info(
+            self._settings, self._description, self._is_absolute))
+
+    def _publish_diagnostics(self) -> None:
+        statistics = self._counters.snapshot(time.monotonic())
+        state = 'disabled' if self._phase == 'active' and not self._enabled else self._phase
+        summary = state
+        if state == 'active':
+            summary = (f'{statistics.num_infants} infants in view, '
+                       f'{statistics.output_hz:.1f} answers a second')
+        self._diagnostics.publish(encode_diagnostics(
+            self.get_clock().now().to_msg(), f'{self.get_fully_qualified_name()[1:]}: poses',
+            self._settings.camera_name, list(self._faults(statistics, state)), summary,
+            {'state': state, **frame_values(statistics), **self._own_values()}))
+
+    def _faults(self, statistics: FrameStatistics, state: str) -> Iterator[Fault]:
+        if self._problem:
+            yield Fault(Severity.ERROR, self._problem)
+        for name in self._unknown:
+            yield Fault(Severity.WARN, f'parameter {name} is not known and has no effect')
+        if state != 'active':
+            return
+        if not self._worker.is_alive:
+            yield Fault(Severity.ERROR, 'the worker thread ended, see the log: deactivate and '
+                                        'activate the node to start it again')
+        yield from input_faults(
+            self._input_status(), statistics, time.monotonic() - self._active_since_s,
+            self._settings.no_image_warn_s)
+        yield from frame_faults(
+            statistics, self._capture_clock.is_stamped, self._settings.max_age_ms)
+
+    def _input_status(self) -> InputStatus:
+        offered = self._input.offered()
+        return InputStatus(
+            topic=self._input.topic, transport=self._settings.image_transport,
+            num_publishers=len(offered),
+            num_incompatible=self._input.num_incompatible(offered),
+            other_topics=tuple(self._input.image_topics()),
+            camera_info_topic=self._input.camera_info_topic,
+            has_camera_info=self._camera is not None,
+            camera_info_arrives=time.monotonic() - self._camera_info_s < CAMERA_INFO_RECENT_S,
+            camera_error=self._camera_error or self._fit_error)
+
+    def _own_values(self) -> dict[str, str]:
+        memory_mb = process_memory_mb()
+        values = {'memory_mb': 'unknown' if memory_mb is None else f'{memory_mb:.0f}'}
+        if self._pipeline is not None:
+            space = describe_space(self._settings, self._is_absolute)
+            values.update({
+                'device': self._description['device'],
+                'precision': self._description['precision'],
+                'image_topic': self._input.topic,
+                'reliability': self._input.reliability.name.lower(),
+                'position': space['position'],
+                'body_length': f'{space["body_length_m"]:.3f} m: {space["scale"]}'})
+            values.update(
+                (f'{task}_model', f'{model["name"]} ({model["sha256"][:12]})')
+                for task, model in self._description['models'].items())
+        if self._camera is not None:
+            values['camera_info'] = f'{self._camera.width}x{self._camera.height}'
+        return values
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _header_now(self) -> Header:
+        """For markers that belong to no picture: now, in the last picture's frame."""
+        return Header(stamp=self.get_clock().now().to_msg(), frame_id=self._last_header.frame_id)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Console script `pose_node`."""
+    return run_node(PoseNode, args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

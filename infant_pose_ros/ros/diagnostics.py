@@ -1,0 +1,222 @@
+"""What happened to every frame, and how that is told on /diagnostics."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+import os
+import threading
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+import numpy as np
+
+from infant_pose_ros.ros.faults import Fault, Severity
+
+#: Rates, ages and milliseconds are taken over this long, s.
+WINDOW_S = 5.0
+_LEVELS = {Severity.OK: DiagnosticStatus.OK, Severity.WARN: DiagnosticStatus.WARN,
+           Severity.ERROR: DiagnosticStatus.ERROR}
+
+
+@dataclass(frozen=True)
+class FrameStatistics:
+    """A consistent look at the counters.
+
+    `frames_in` counts frames that were taken up or replaced before it; the one that waits in
+    the slot is not among them yet. Always: frames_in = answered + dropped + stale + failed +
+    in_flight, and in_flight is 0 or 1.
+
+    Attributes:
+        age_ms_p50, age_ms_p95: now minus capture when the result was published; None: unknown.
+        recent_*: frames of the last `WINDOW_S` seconds.
+        stale_age_s: age of the last frame that was too old; None: none was.
+        since_image_s: s since the last image came; None: none came.
+        error, since_error_s: the last frame that failed; None: none did.
+    """
+
+    frames_in: int = 0
+    answered: int = 0
+    dropped: int = 0
+    stale: int = 0
+    failed: int = 0
+    in_flight: int = 0
+    lost_in_transport: int = 0
+    input_hz: float = 0.0
+    output_hz: float = 0.0
+    age_ms_p50: float | None = None
+    age_ms_p95: float | None = None
+    stage_ms: Mapping[str, float] = field(default_factory=dict)
+    num_infants: int = 0
+    recent_in: int = 0
+    recent_answered: int = 0
+    recent_stale: int = 0
+    recent_lost: int = 0
+    stale_age_s: float | None = None
+    since_image_s: float | None = None
+    error: str | None = None
+    since_error_s: float | None = None
+
+
+class _Recent:
+    """Values of the last `WINDOW_S` seconds with their times."""
+
+    def __init__(self):
+        self._entries: deque[tuple[float, object]] = deque()
+        self._first_s: float | None = None
+
+    def add(self, now_s: float, value=1) -> None:
+        if self._first_s is None:
+            self._first_s = now_s
+        self._entries.append((now_s, value))
+        self._forget(now_s)
+
+    def values(self, now_s: float) -> list:
+        self._forget(now_s)
+        return [value for _, value in self._entries]
+
+    def rate_hz(self, now_s: float) -> float:
+        count = len(self.values(now_s))
+        if self._first_s is None or count == 0:
+            return 0.0
+        elapsed_s = now_s - self._first_s
+        if elapsed_s >= WINDOW_S:
+            return count / WINDOW_S
+        return (count - 1) / elapsed_s if elapsed_s > 0.0 else 0.0
+
+    def _forget(self, now_s: float) -> None:
+        while self._entries and self._entries[0][0] < now_s - WINDOW_S:
+            self._entries.popleft()
+
+
+class FrameCounters:
+    """Counts what becomes of every frame; safe to use from several threads.
+
+    `now_s` is any steady clock, s.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._totals = dict.fromkeys(
+            ('frames_in', 'answered', 'dropped', 'stale', 'failed', 'lost_in_transport'), 0)
+        self._in, self._out, self._lost, self._stale = _Recent(), _Recent(), _Recent(), _Recent()
+        self._num_infants = 0
+        self._image_s: float | None = None
+        self._stale_age_s: float | None = None
+        self._error: tuple[float, str] | None = None
+
+    def arrived(self, now_s: float) -> None:
+        """An image came."""
+        with self._lock:
+            self._in.add(now_s)
+            self._image_s = now_s
+
+    def dropped(self) -> None:
+        """A waiting image was replaced by a newer one."""
+        with self._lock:
+            self._totals['frames_in'] += 1
+            self._totals['dropped'] += 1
+
+    def begun(self) -> None:
+        """The worker took up an image: exactly one of answered, stale, failed must follow."""
+        with self._lock:
+            self._totals['frames_in'] += 1
+
+    def stale(self, now_s: float, age_s: float) -> None:
+        """The image was too old when its turn came."""
+        with self._lock:
+            self._totals['stale'] += 1
+            self._stale.add(now_s)
+            self._stale_age_s = age_s
+
+    def failed(self, now_s: float, error: str) -> None:
+        """The image could not be computed."""
+        with self._lock:
+            self._totals['failed'] += 1
+            self._error = (now_s, error)
+
+    def answered(self, now_s: float, age_ms: float | None, stage_ms: Mapping[str, float],
+                 num_infants: int) -> None:
+        """The answer was published; `age_ms` None where the stamps tell no age."""
+        with self._lock:
+            self._totals['answered'] += 1
+            self._out.add(now_s, (age_ms, dict(stage_ms)))
+            self._num_infants = num_infants
+
+    def lost(self, now_s: float, count: int) -> None:
+        """Images never came, though their CameraInfo did."""
+        if count:
+            with self._lock:
+                self._totals['lost_in_transport'] += count
+                self._lost.add(now_s, count)
+
+    def snapshot(self, now_s: float) -> FrameStatistics:
+        """The counters and the last `WINDOW_S` seconds."""
+        with self._lock:
+            totals = self._totals
+            outputs = self._out.values(now_s)
+            ages = [age for age, _ in outputs if age is not None]
+            p50, p95 = np.percentile(ages, (50, 95)).tolist() if ages else (None, None)
+            in_flight = totals['frames_in'] - sum(
+                totals[name] for name in ('answered', 'dropped', 'stale', 'failed'))
+            return FrameStatistics(
+                **totals, in_flight=in_flight, input_hz=self._in.rate_hz(now_s),
+                output_hz=self._out.rate_hz(now_s), age_ms_p50=p50, age_ms_p95=p95,
+                stage_ms=_mean_stages([stages for _, stages in outputs]),
+                num_infants=self._num_infants, recent_in=len(self._in.values(now_s)),
+                recent_answered=len(outputs), recent_stale=len(self._stale.values(now_s)),
+                recent_lost=sum(self._lost.values(now_s)), stale_age_s=self._stale_age_s,
+                since_image_s=None if self._image_s is None else now_s - self._image_s,
+                error=self._error[1] if self._error else None,
+                since_error_s=now_s - self._error[0] if self._error else None)
+
+
+def _mean_stages(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean milliseconds of each stage over the frames in which it ran."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
+
+
+def process_memory_mb() -> float | None:
+    """Resident memory of this process, MB; None where the system doesn't tell."""
+    try:
+        with open('/proc/self/statm', encoding='ascii') as statm:
+            return int(statm.read().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 1e6
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def frame_values(statistics: FrameStatistics) -> dict[str, str]:
+    """The statistics as the texts that /diagnostics carries."""
+    values = {
+        'input_rate_hz': f'{statistics.input_hz:.2f}',
+        'output_rate_hz': f'{statistics.output_hz:.2f}',
+        'age_ms_p50': _number(statistics.age_ms_p50), 'age_ms_p95': _number(statistics.age_ms_p95),
+        'frames_in': str(statistics.frames_in), 'frames_answered': str(statistics.answered),
+        'frames_dropped': str(statistics.dropped), 'frames_stale': str(statistics.stale),
+        'frames_failed': str(statistics.failed), 'frames_in_flight': str(statistics.in_flight),
+        'frames_lost_in_transport': str(statistics.lost_in_transport),
+        'infants': str(statistics.num_infants)}
+    values.update((f'{name}_ms', f'{value:.2f}') for name, value in statistics.stage_ms.items())
+    if statistics.error:
+        values['last_error'] = statistics.error
+        values['last_error_s_ago'] = f'{statistics.since_error_s:.1f}'
+    return values
+
+
+def encode_diagnostics(stamp, name: str, hardware_id: str, faults: Sequence[Fault],
+                       summary: str, values: Mapping[str, str]) -> DiagnosticArray:
+    """One status: the worst level, all faults with their mend or `summary`, and the values."""
+    ordered = sorted(faults, key=lambda fault: fault.severity, reverse=True)
+    level = ordered[0].severity if ordered else Severity.OK
+    status = DiagnosticStatus(
+        level=_LEVELS[level], name=name, hardware_id=hardware_id,
+        message='; '.join(fault.text for fault in ordered) or summary,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()])
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = stamp
+    return message
+
+
+def _number(value: float | None) -> str:
+    return 'unknown' if value is None else f'{value:.1f}'

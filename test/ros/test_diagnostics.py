@@ -1,0 +1,88 @@
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
+import pytest
+
+from infant_pose_ros.ros.diagnostics import (
+    encode_diagnostics,
+    frame_values,
+    FrameCounters,
+    FrameStatistics,
+    WINDOW_S,
+)
+from infant_pose_ros.ros.faults import Fault, Severity
+
+
+def test_nothing_happened_divides_by_nothing():
+    statistics = FrameCounters().snapshot(0.0)
+    assert (statistics.input_hz, statistics.output_hz, statistics.age_ms_p50) == (0.0, 0.0, None)
+    assert frame_values(statistics)['age_ms_p50'] == 'unknown'
+
+
+def test_every_frame_is_accounted_for():
+    counters = FrameCounters()
+    for _ in range(7):
+        counters.arrived(1.0)
+    counters.dropped()
+    for fate in (lambda: counters.answered(1.0, 5.0, {}, 1), lambda: counters.stale(1.0, 0.7),
+                 lambda: counters.failed(1.0, 'ouch')):
+        counters.begun()
+        assert counters.snapshot(1.0).in_flight == 1
+        fate()
+        assert counters.snapshot(1.0).in_flight == 0
+    counters.begun()
+    statistics = counters.snapshot(1.0)
+    assert (statistics.frames_in, statistics.answered, statistics.dropped, statistics.stale,
+            statistics.failed, statistics.in_flight) == (5, 1, 1, 1, 1, 1)
+    assert (statistics.error, statistics.stale_age_s) == ('ouch', 0.7)
+
+
+def test_rates_before_and_after_the_window_is_full():
+    counters = FrameCounters()
+    for frame in range(11):
+        counters.arrived(100.0 + frame * 0.1)
+    assert counters.snapshot(101.0).input_hz == pytest.approx(10.0)     # 10 steps in 1 s
+    for frame in range(200):
+        counters.arrived(102.0 + frame * 0.1)
+    now_s = 102.0 + 199 * 0.1
+    assert counters.snapshot(now_s).input_hz == pytest.approx(10.0, rel=0.03)
+    assert counters.snapshot(now_s + WINDOW_S + 1.0).input_hz == 0.0
+    assert counters.snapshot(now_s + 3.0).since_image_s == pytest.approx(3.0)
+
+
+def test_ages_and_stages_over_the_window_only():
+    counters = FrameCounters()
+    counters.answered(0.0, 9000.0, {'pose': 900.0}, 0)
+    for age_ms in range(1, 102):
+        counters.answered(10.0, float(age_ms), {'pose': 20.0, 'detect': 100.0 * (age_ms == 1)}, 2)
+    statistics = counters.snapshot(10.0)
+    # 1 .. 101: the median is 51, and 5 of 101 values lie above 96
+    assert (statistics.age_ms_p50, statistics.age_ms_p95) == (51.0, 96.0)
+    assert statistics.stage_ms['pose'] == pytest.approx(20.0)
+    assert statistics.stage_ms['detect'] == pytest.approx(100.0 / 101)
+    assert statistics.num_infants == 2
+
+
+def test_lost_frames_are_counted_and_forgotten_by_the_window():
+    counters = FrameCounters()
+    counters.lost(1.0, 3)
+    counters.lost(1.5, 0)
+    assert counters.snapshot(2.0).recent_lost == 3
+    later = counters.snapshot(2.0 + WINDOW_S)
+    assert (later.recent_lost, later.lost_in_transport) == (0, 3)
+
+
+def test_the_worst_fault_comes_first_and_sets_the_level():
+    message = encode_diagnostics(
+        Time(sec=4), 'pose_node: poses', 'cot',
+        [Fault(Severity.WARN, 'slow'), Fault(Severity.ERROR, 'broken')], 'fine', {'state': 'on'})
+    status = message.status[0]
+    assert message.header.stamp.sec == 4
+    assert (status.level, status.message) == (DiagnosticStatus.ERROR, 'broken; slow')
+    assert (status.values[0].key, status.values[0].value) == ('state', 'on')
+    status = encode_diagnostics(Time(), 'n', 'h', [], 'fine', {}).status[0]
+    assert (status.level, status.message) == (DiagnosticStatus.OK, 'fine')
+
+
+def test_values_name_the_last_error():
+    values = frame_values(FrameStatistics(error='truncated', since_error_s=2.04))
+    assert (values['last_error'], values['last_error_s_ago']) == ('truncated', '2.0')

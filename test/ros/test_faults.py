@@ -1,0 +1,73 @@
+import pytest
+
+from infant_pose_ros.ros.diagnostics import FrameStatistics
+from infant_pose_ros.ros.faults import frame_faults, input_faults, InputStatus, Severity
+
+WELL = InputStatus('/image', num_publishers=1, has_camera_info=True)
+RUNNING = FrameStatistics(since_image_s=0.03, recent_in=100, recent_answered=100)
+
+
+def texts(faults):
+    return [fault.text for fault in faults]
+
+
+def test_a_healthy_node_has_no_faults():
+    assert not list(input_faults(WELL, RUNNING, 60.0, 2.0))
+    assert not list(frame_faults(RUNNING, True, 500.0))
+
+
+@pytest.mark.parametrize('status, mend', [
+    (dict(), 'no other topic carries images: start the camera'),
+    (dict(other_topics=(('/cam/image_raw', 'raw'), ('/cam/image/compressed', 'compressed'))),
+     '/cam/image_raw, /cam/image/compressed (needs image_transport:=compressed)'),
+    (dict(num_publishers=1), 'is the camera running?'),
+    (dict(num_publishers=1, camera_info_arrives=True), 'publish reliable'),
+    (dict(num_publishers=2, num_incompatible=1), 'set the parameter reliability to auto'),
+])
+def test_no_image_names_why_and_the_mend(status, mend):
+    faults = list(input_faults(InputStatus('/image', **status), FrameStatistics(), 3.0, 2.0))
+    assert [fault.severity for fault in faults] == [Severity.WARN]
+    assert faults[0].text.startswith('no image on /image for 3 s: ') and mend in faults[0].text
+
+
+def test_no_image_is_no_fault_before_its_time():
+    assert not list(input_faults(InputStatus('/image'), FrameStatistics(), 1.5, 2.0))
+    silent = FrameStatistics(since_image_s=100.0)       # from before it was activated
+    assert not list(input_faults(WELL, silent, 1.5, 2.0))
+
+
+def test_camera_info_missing_or_refused():
+    missing = InputStatus('/image', num_publishers=1, camera_info_topic='/cam/camera_info')
+    assert 'no CameraInfo on /cam/camera_info' in texts(
+        input_faults(missing, RUNNING, 10.0, 2.0))[0]
+    refused = InputStatus('/image', num_publishers=1, camera_error='fx is 0')
+    assert texts(input_faults(refused, RUNNING, 10.0, 2.0)) == [
+        '3D is relative to the pelvis: fx is 0']
+
+
+def test_a_failed_frame_shows_for_a_while():
+    fresh = FrameStatistics(error='truncated', since_error_s=1.0)
+    assert [f.severity for f in frame_faults(fresh, True, 500.0)] == [Severity.ERROR]
+    assert not list(frame_faults(
+        FrameStatistics(error='truncated', since_error_s=60.0), True, 500.0))
+
+
+def test_stale_frames_tell_a_slow_machine_from_another_clock():
+    slow = FrameStatistics(recent_stale=5, recent_answered=20, stale_age_s=0.8)
+    assert 'too slow' in texts(frame_faults(slow, True, 500.0))[0]
+    other = FrameStatistics(recent_stale=5, stale_age_s=3e7)
+    assert 'use_sim_time' in texts(frame_faults(other, True, 500.0))[0]
+    assert not list(frame_faults(
+        FrameStatistics(recent_stale=2, recent_answered=98), True, 500.0))
+
+
+def test_lost_images_need_more_than_a_few():
+    lossy = FrameStatistics(recent_in=50, recent_lost=50)
+    assert '50 of 100 recent images got lost' in texts(frame_faults(lossy, True, 500.0))[0]
+    assert not list(frame_faults(FrameStatistics(recent_in=99, recent_lost=1), True, 500.0))
+
+
+def test_stamps_that_tell_nothing():
+    assert 'carry no stamp' in texts(frame_faults(RUNNING, False, 500.0))[0]
+    ahead = FrameStatistics(age_ms_p50=-2000.0)
+    assert '2000 ms in the future' in texts(frame_faults(ahead, True, 500.0))[0]
