@@ -31,7 +31,7 @@ from infant_pose_ros.ros.images import decode_compressed, decode_image
 from infant_pose_ros.ros.outputs import PoseOutputs
 from infant_pose_ros.ros.parameters import declare_settings, follow_settings, unknown_parameters
 from infant_pose_ros.ros.qos import diagnostics_qos
-from infant_pose_ros.ros.running import run_node
+from infant_pose_ros.ros.running import interruptible, run_node
 from infant_pose_ros.ros.skeleton_info import describe_space, skeleton_info
 from infant_pose_ros.ros.timing import CaptureClock, NS_PER_S, stamp_to_ns
 from infant_pose_ros.ros.worker import NewestFrameWorker
@@ -97,14 +97,16 @@ class PoseNode(LifecycleNode):
         """Load the models and try them out; make the publishers."""
         self._problem = None
         try:
-            self._load_pipeline()
+            with interruptible():
+                self._load_pipeline()
             self._outputs = PoseOutputs(self, self._settings.camera_name)
             self._input = ImageInput(
                 self, self._settings.image_transport, self._settings.reliability,
                 self._on_image, self._on_camera_info, self._transport_watch.restart)
         except LOAD_ERRORS as error:
             self._problem = f'configure failed: {error}'
-            self.get_logger().error(self._problem)
+            if self.context.ok():
+                self.get_logger().error(self._problem)
             self._release()
             return FAILURE
         self._phase = 'inactive'
@@ -159,11 +161,11 @@ class PoseNode(LifecycleNode):
 
     def _load_pipeline(self) -> None:
         # Imported here: the node answers at once, and needs no memory before it is configured.
+        self.get_logger().info('loading models')
         from infant_pose_ros.pipeline import PosePipeline
         started_s = time.monotonic()
         self._pipeline = PosePipeline.from_settings(self._settings)
-        if self.context.ok():
-            self._pipeline.warm_up()
+        self._pipeline.warm_up()
         self._description = self._pipeline.describe()
         names = ', '.join(model['name'] for model in self._description['models'].values())
         self.get_logger().info(f'models ready on {self._description["device"]} after '

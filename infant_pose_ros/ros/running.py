@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 import signal
 import sys
 
@@ -12,12 +13,37 @@ from rclpy.node import Node
 
 from infant_pose_ros.errors import InfantPoseError
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Interruption:
+    """Whether a signal may raise KeyboardInterrupt just now, on the main thread."""
+
+    allowed = False
+
+    @classmethod
+    def on_signal(cls, *_) -> None:
+        if cls.allowed:
+            cls.allowed = False
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """For long work in a callback, loading models say: a signal breaks it off."""
+    _Interruption.allowed = True
+    try:
+        yield
+    finally:
+        _Interruption.allowed = False
+
 
 def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """Make a node, spin it until a signal or a shutdown, destroy it.
 
-    Both signals shut the context down, which ends the spinning in an orderly way; Python's own
-    KeyboardInterrupt, which could strike anywhere and twice, is switched off.
+    rclpy answers both signals by shutting the context down, which ends the spinning in an
+    orderly way. Python's own KeyboardInterrupt, which could strike anywhere and twice, is only
+    let through inside of `interruptible`.
 
     Args:
         make_node: called once ROS is up. If the node has a `close()`, it is called before the
@@ -27,23 +53,35 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     Returns:
         the exit code: 0, or 1 where the node could not be made, with one clear line.
     """
-    signal.signal(signal.SIGINT, lambda *_: None)
+    for number in _SIGNALS:
+        signal.signal(number, _Interruption.on_signal)
     rclpy.init(args=args)
+    try:
+        return _make_and_spin(make_node)
+    finally:
+        rclpy.try_shutdown()
+        for number in _SIGNALS:     # launch and a terminal both send one; the end is near
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _make_and_spin(make_node: Callable[[], Node]) -> int:
     try:
         node = make_node()
     except InfantPoseError as error:
         print(f'can not start: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
         return 1
+    except RuntimeError:
+        if rclpy.ok():
+            raise
+        return 0        # told to stop before it was made
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         executor.spin()
-    except ExternalShutdownException:
+    except (ExternalShutdownException, KeyboardInterrupt):
         pass
     finally:
         getattr(node, 'close', lambda: None)()
         executor.shutdown()
         node.destroy_node()
-        rclpy.try_shutdown()
     return 0

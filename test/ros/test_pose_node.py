@@ -429,6 +429,15 @@ def test_missing_weights_fail_configure_with_the_path(
         assert process.wait() == 0
 
 
+def test_signals_while_models_load_end_it_too(ros_domain, node_process, tiny_checkpoints):
+    with node_process(MODULE, params=weights(tiny_checkpoints), env=ros_domain) as process:
+        process.wait_for_log('loading models')
+        process.interrupt()
+        process.interrupt()     # launch and the terminal both send one
+        assert process.wait() == 0
+        assert 'Traceback' not in process.output
+
+
 def test_a_bad_value_at_the_start_ends_with_one_line(ros_domain, node_process):
     with node_process(MODULE, params={'detect_every': 0}, env=ros_domain) as process:
         assert process.wait(60.0) == 1
