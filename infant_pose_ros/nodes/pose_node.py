@@ -312,7 +312,7 @@ class PoseNode(LifecycleNode):
         state = 'disabled' if self._phase == 'active' and not self._enabled else self._phase
         summary = state
         if state == 'active':
-            summary = (f'{statistics.num_infants} infants in view, '
+            summary = (f'infants in view: {statistics.num_infants}, '
                        f'{statistics.output_hz:.1f} answers a second')
         self._diagnostics.publish(encode_diagnostics(
             self.get_clock().now().to_msg(), f'{self.get_fully_qualified_name()[1:]}: poses',
