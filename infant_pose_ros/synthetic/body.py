@@ -1,4 +1,4 @@
-"""Bodies of infants from the parametric model `anny`: shape, pose, keypoints, clothing coordinates.
+"""Bodies of infants from the parametric model `anny`: shape, pose, keypoints, clothing.
 
 Source of the model: R. Bregier et al., "Human Mesh Modeling for Anny Body" (2026), code under
 Apache-2.0, assets under CC0. Axes at rest: x the infant's left, -y its front, z up; metres.

@@ -134,6 +134,7 @@ def rasterise(screen: wp.array(dtype=wp.vec3), faces: wp.array(dtype=wp.vec3i), 
 
 @wp.func
 def texel(bank: wp.array(dtype=wp.uint8, ndim=4), k: int, x: int, y: int):
+    """Colour 0..1 of one cell of a fabric."""
     return wp.vec3(float(bank[k, y & 255, x & 255, 0]), float(bank[k, y & 255, x & 255, 1]),
                    float(bank[k, y & 255, x & 255, 2])) / 255.0
 
@@ -188,7 +189,7 @@ def body_albedo(look: Look, bank: wp.array(dtype=wp.uint8, ndim=4),
                 reliefs: wp.array(dtype=float, ndim=3), rest: wp.vec3, arm: float, leg: float,
                 head: float, hand: float, foot: float, height: float, front: float, eye: float):
     """Colour of the body: skin, hair, eyes or cloth; the fourth number is 1 on cloth."""
-    covered = int(-1)
+    covered = -1
     torso = arm < 0.02 and leg < 0.14
     if look.sleeve >= 0.0 and head < look.neckline and hand < 0.4:
         if (torso and height >= look.waist) or (arm >= 0.02 and arm <= look.sleeve):
@@ -245,10 +246,10 @@ def shade(pixels: wp.array(dtype=wp.int64), width: int, height: int,
     colour = wp.vec3(0.0, 0.0, 0.0)
     normal = wp.vec3(0.0, 0.0, 1.0)
     p = wp.vec3(0.0, 0.0, 0.0)
-    z = float(20.0)
-    who = int(0)
-    open_sky = float(1.0)
-    plane = float(20.0)
+    z = 20.0
+    who = 0
+    open_sky = 1.0
+    plane = 20.0
     if direction[2] < -1.0e-3:
         plane = -origin[2] / direction[2]
     if key != wp.int64(0x7FFFFFFFFFFFFFFF):
@@ -272,7 +273,7 @@ def shade(pixels: wp.array(dtype=wp.int64), width: int, height: int,
         if wp.dot(normal, direction) > 0.0:
             normal = normal * -1.0
         r = rest[face[0]] * u + rest[face[1]] * v + rest[face[2]] * w
-        cloth = float(1.0)
+        cloth = 1.0
         if t < look.num_body_faces:
             who = 1
             al = body_albedo(

@@ -136,7 +136,8 @@ def lay_down(bodies: PosedBodies, yaw_rad: float, roll_rad: np.ndarray,
 
     Args:
         bodies: upright, hips at the origin.
-        yaw_rad: direction of the crown in the plane. roll_rad: (F,) about the trunk; 0 on the back.
+        yaw_rad: direction of the crown in the plane.
+        roll_rad: (F,) about the trunk; 0 on the back.
         smooth_frames: standard deviation, in frames, of the smoothing of the height at which the
             body rests.
     """

@@ -12,7 +12,8 @@ from infant_pose_ros.synthetic.body import clothing_map
 
 #: Darkest and lightest skin, sRGB 0..1, between which tones are mixed.
 _SKIN_DARK, _SKIN_LIGHT = np.array([0.23, 0.14, 0.10]), np.array([0.96, 0.80, 0.70])
-_HAIR = np.array([[0.06, 0.05, 0.05], [0.20, 0.13, 0.08], [0.45, 0.30, 0.16], [0.75, 0.62, 0.40]])
+_HAIR = np.array([
+    [0.06, 0.05, 0.05], [0.20, 0.13, 0.08], [0.45, 0.30, 0.16], [0.75, 0.62, 0.40]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,8 @@ class Outfit:
         sleeve: covered share of the arm, -1 for no upper garment. trousers: share of the leg.
         waist: height 0..1 at which the upper garment meets the lower.
         neckline: `head` share up to which the upper garment reaches.
-        feet, mittens, hat: covered or not. sock: share of the leg above which socks begin, 2: none.
+        feet, mittens, hat: covered or not.
+        sock: share of the leg beyond which socks begin, 2 for none.
         nappy: thickness of the nappy, m. thickness: of the cloth, m.
         upper, lower, extra: fabrics of the top, of the bottom, and of socks, mittens and hat.
         repeat: fabric repeats over one body length.
@@ -148,7 +150,7 @@ class Scene:
 
 
 def look_at(position_m: np.ndarray, target_m: np.ndarray, roll_rad: float) -> np.ndarray:
-    """World-to-camera matrix (3, 4) of a camera that looks at `target_m`, rolled about its axis."""
+    """World-to-camera matrix (3, 4) of a camera that looks at `target_m`, rolled."""
     forward = target_m - position_m
     forward = forward / np.linalg.norm(forward)
     helper = np.array([0.0, 1.0, 0.0]) if abs(forward[2]) > 0.5 else np.array([0.0, 0.0, 1.0])
@@ -169,8 +171,8 @@ def sample_camera(rng: np.random.Generator, keypoints_m: np.ndarray, size_wh: tu
     """
     width, height = size_wh
     focal = width * rng.uniform(0.75, 1.35)
-    camera = Camera(focal, focal * rng.uniform(0.99, 1.01), width / 2 + rng.normal(0, 0.01) * width,
-                    height / 2 + rng.normal(0, 0.01) * height, width, height)
+    centre = np.array([width, height]) * (0.5 + rng.normal(0, 0.01, 2))
+    camera = Camera(focal, focal * rng.uniform(0.99, 1.01), *centre, width, height)
     points = keypoints_m.reshape(-1, 3)
     middle = (points.min(0) + points.max(0)) / 2
     extent = float(np.linalg.norm(np.ptp(keypoints_m[0], axis=0)[:2]))

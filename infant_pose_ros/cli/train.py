@@ -1,0 +1,67 @@
+"""infant-pose train: train one of the three networks from a recipe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from infant_pose_ros.errors import InvalidInputError
+
+TASKS = ('detector', 'pose', 'lifter')
+
+
+def add_parser(subparsers) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        'train', help='train the detector, the pose network or the lifter',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('task', choices=TASKS)
+    parser.add_argument('recipe', type=Path, help='YAML such as config/train_pose.yaml')
+    parser.add_argument('--out', type=Path, required=True,
+                        help='folder of the run; training goes on where it stopped')
+    parser.add_argument('--set', nargs='*', default=[], metavar='NAME=VALUE',
+                        help='change settings of the recipe')
+    parser.set_defaults(func=run)
+
+
+def read_changes(pairs: list[str]) -> dict:
+    """`name=value` words as a mapping, values read as YAML.
+
+    Raises:
+        InvalidInputError: a word without '='.
+    """
+    import yaml
+
+    changes = {}
+    for pair in pairs:
+        name, equals, value = pair.partition('=')
+        if not equals:
+            raise InvalidInputError(f'--set: expected NAME=VALUE, got {pair!r}')
+        changes[name] = yaml.safe_load(value) if value else ''
+    return changes
+
+
+def run(args) -> int:
+    """Train."""
+    from infant_pose_ros.training.detector import DetectorRecipe, train_detector
+    from infant_pose_ros.training.lifter import LifterRecipe, train_lifter
+    from infant_pose_ros.training.pose import PoseRecipe, train_pose
+
+    recipe_type, train, unit = {
+        'detector': (DetectorRecipe, train_detector, 'step'),
+        'pose': (PoseRecipe, train_pose, 'step'),
+        'lifter': (LifterRecipe, train_lifter, 'epoch')}[args.task]
+    given = recipe_type.from_yaml(args.recipe)
+    changes = read_changes(args.set)
+    recipe = recipe_type.from_mapping(
+        {**{spec.name: getattr(given, spec.name) for spec, _ in given.specs()}, **changes})
+    total = recipe.epochs if args.task == 'lifter' else recipe.steps
+    with tqdm(total=total, unit=unit) as bar:
+        def progress(step: int, figures: dict) -> None:
+            bar.update(step - bar.n)
+            bar.set_postfix({key: f'{value:.4g}' for key, value in figures.items()})
+        path = train(recipe, args.out, progress)
+    print(f'weights: {path}\ncurves: {args.out}/curves.png')
+    return 0

@@ -1,0 +1,106 @@
+"""Training samples of the detector: whole pictures, zoomed, moved, turned, recoloured."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from infant_pose_ros.data.crops import recolour
+from infant_pose_ros.data.stills import read_image, Stills
+
+#: Smallest side of a strip beside the infant that serves as a picture of nobody, px.
+_MIN_STRIP_PX = 110
+_MIN_SEEN = 0.5
+
+
+def empty_strip(box_xyxy: np.ndarray, size_wh: tuple[int, int]) -> tuple[int, ...] | None:
+    """The largest part (x1, y1, x2, y2) of a picture beside the box; None where it is narrow."""
+    width, height = size_wh
+    x1, y1, x2, y2 = (int(v) for v in box_xyxy)
+    strips = [(0, 0, max(x1 - 4, 0), height), (min(x2 + 4, width), 0, width, height),
+              (0, 0, width, max(y1 - 4, 0)), (0, min(y2 + 4, height), width, height)]
+    best = max(strips, key=lambda s: min(s[2] - s[0], s[3] - s[1]))
+    return best if min(best[2] - best[0], best[3] - best[1]) >= _MIN_STRIP_PX else None
+
+
+class BoxDataset(Dataset):
+    """Pictures with boxes, as torchvision's detectors take them.
+
+    Items are (image (3, H, W) float32 0..1, target with `boxes` (K, 4) and `labels` (K,)).
+
+    Args:
+        stills: labelled pictures. size_wh: of what the network sees. augment: for training.
+        padding: the box is widened by this share of its sides.
+        empty_share: share of samples that show nobody.
+    """
+
+    def __init__(self, stills: Stills, size_wh: tuple[int, int], augment: bool, seed: int = 0,
+                 padding: float = 0.0, empty_share: float = 0.12):
+        self.stills, self.size_wh, self.augment = stills, size_wh, augment
+        self.seed, self.padding, self.empty_share, self.epoch = seed, padding, empty_share, 0
+
+    def __len__(self) -> int:
+        return len(self.stills)
+
+    def __getitem__(self, index: int):
+        cv2.setNumThreads(0)
+        rng = np.random.default_rng([self.seed, index, self.epoch])
+        image = read_image(self.stills.paths[index])
+        box = self.stills.box_xyxy[index].copy()
+        grow = self.padding * np.repeat([[box[2] - box[0], box[3] - box[1]]], 2, 0).ravel()
+        box += grow * [-1, -1, 1, 1]
+        if self.augment and rng.random() < self.empty_share:
+            strip = empty_strip(box, (image.shape[1], image.shape[0]))
+            if strip is not None:
+                image, box = image[strip[1]:strip[3], strip[0]:strip[2]], None
+        image, box = self._place(image, box, rng)
+        if self.augment:
+            image = recolour(image, rng)
+        boxes = np.zeros((0, 4)) if box is None else box[None]
+        return (torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255,
+                {'boxes': torch.from_numpy(boxes).float(),
+                 'labels': torch.ones(len(boxes), dtype=torch.int64)})
+
+    def _place(self, image, box, rng):
+        """Fit the picture into the network's, in training with random zoom, place and turn."""
+        width, height = self.size_wh
+        if self.augment:
+            quarter = int(rng.integers(4))
+            image, box = turn_quarters(image, box, quarter)
+            if rng.random() < 0.5:
+                image = np.ascontiguousarray(image[:, ::-1])
+                if box is not None:
+                    box = np.array([image.shape[1] - box[2], box[1], image.shape[1] - box[0],
+                                    box[3]])
+        fit = min(width / image.shape[1], height / image.shape[0])
+        scale = fit * (np.exp(rng.uniform(np.log(0.55), np.log(1.5))) if self.augment else 1.0)
+        if self.augment and box is not None:
+            scale = min(scale, 0.98 * width / (box[2] - box[0]), 0.98 * height / (box[3] - box[1]))
+        room = np.array([width, height]) - scale * np.array([image.shape[1], image.shape[0]])
+        shift = room * rng.uniform(0, 1, 2) if self.augment else np.zeros(2)
+        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+        border = tuple(int(v) for v in rng.integers(0, 256, 3)) if self.augment else (0, 0, 0)
+        if scale < 0.7:
+            image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)
+        image = cv2.warpAffine(image, matrix, (width, height), borderValue=border)
+        if box is None:
+            return image, None
+        moved = box * scale + np.tile(shift, 2)
+        inside = np.clip(moved, 0, [width, height, width, height])
+        area = np.prod(np.maximum(inside[2:] - inside[:2], 0))
+        if area < _MIN_SEEN * np.prod(moved[2:] - moved[:2]):
+            return image, None
+        return image, inside
+
+
+def turn_quarters(image: np.ndarray, box_xyxy: np.ndarray | None, quarters: int):
+    """Turn a picture counter-clockwise by quarters, with its box in px (edges, not centres)."""
+    for _ in range(quarters):
+        width = image.shape[1]
+        image = np.rot90(image)
+        if box_xyxy is not None:
+            x1, y1, x2, y2 = box_xyxy
+            box_xyxy = np.array([y1, width - x2, y2, width - x1])
+    return np.ascontiguousarray(image), box_xyxy

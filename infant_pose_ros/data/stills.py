@@ -1,0 +1,74 @@
+"""Reader of the stills that `infant-pose synth` writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from infant_pose_ros.errors import DatasetError
+
+_KEYS = ('keypoints_px', 'keypoints_m', 'visible', 'box_xyxy', 'body_length_m', 'intrinsics')
+
+
+def read_image(path: Path) -> np.ndarray:
+    """A picture as (H, W, 3) uint8 RGB.
+
+    Raises:
+        DatasetError: the file is missing or no picture.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError(f'{path}: missing or not a picture')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+@dataclass(frozen=True, eq=False)
+class Stills:
+    """Labelled pictures: N of them.
+
+    Attributes:
+        paths: of the pictures. keypoints_px: (N, 16, 2) frame px, NaN where unknown.
+        keypoints_m: (N, 16, 3) camera frame, m; NaN where unknown.
+        visible: (N, 16) bool. box_xyxy: (N, 4). body_length_m: (N,), NaN where unknown.
+        intrinsics: (N, 4) fx, fy, cx, cy, NaN where unknown.
+    """
+
+    paths: tuple[Path, ...]
+    keypoints_px: np.ndarray
+    keypoints_m: np.ndarray
+    visible: np.ndarray
+    box_xyxy: np.ndarray
+    body_length_m: np.ndarray
+    intrinsics: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Stills:
+        """Read the labels of every finished shard.
+
+        Raises:
+            DatasetError: the folder holds no such set, or a shard is damaged.
+        """
+        folder = Path(folder)
+        if not (folder / 'meta.json').is_file():
+            raise DatasetError(f'{folder}: no meta.json; make a set with `infant-pose synth`')
+        json.loads((folder / 'meta.json').read_text(encoding='utf-8'))
+        paths, columns = [], {key: [] for key in _KEYS}
+        for shard in sorted(folder.glob('[0-9]' * 4)):
+            try:
+                with np.load(shard / 'labels.npz', allow_pickle=False) as labels:
+                    rows = {key: labels[key] for key in _KEYS}
+            except (OSError, ValueError, KeyError) as error:
+                raise DatasetError(f'{shard}/labels.npz: damaged: {error}') from error
+            for key in _KEYS:
+                columns[key].append(rows[key])
+            paths += [shard / f'{index:05d}.jpg' for index in range(len(rows['visible']))]
+        if not paths:
+            raise DatasetError(f'{folder}: no finished shard yet')
+        return cls(tuple(paths), **{key: np.concatenate(columns[key]) for key in _KEYS})

@@ -1,0 +1,31 @@
+"""Losses of the pose network."""
+
+from __future__ import annotations
+
+import torch
+
+
+def heatmap_cross_entropy(logits: torch.Tensor, targets: torch.Tensor,
+                          weight: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of each map's spatial softmax against the target as a distribution.
+
+    From an ImageNet start the paper's squared error collapsed to empty maps; this learns at once.
+
+    Args:
+        logits, targets: (N, 16, h, w); targets are Gaussians, any scale. weight: (N, 16).
+
+    Returns:
+        The weighted mean over keypoints, minus the targets' own entropy: 0 is perfect.
+    """
+    share = targets.flatten(2)
+    share = share / share.sum(-1, keepdim=True).clamp_min(1e-6)
+    log_prediction = logits.flatten(2).float().log_softmax(-1)
+    divergence = (torch.xlogy(share, share) - share * log_prediction).sum(-1)
+    return (divergence * weight).sum() / weight.sum().clamp_min(1e-6)
+
+
+def heatmap_mse(output: torch.Tensor, targets: torch.Tensor,
+                weight: torch.Tensor) -> torch.Tensor:
+    """Squared error of the heatmaps (Xiao et al. 2018), the paper's loss; shapes as above."""
+    error = (output.float() - targets).square().flatten(2).mean(-1)
+    return (error * weight).sum() / weight.sum().clamp_min(1e-6)

@@ -1,0 +1,110 @@
+"""A training run on disk: state to go on from, curves as CSV and PNG, seeds, schedule."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from infant_pose_ros.errors import CheckpointError
+
+
+class Run:
+    """The folder of one training: `state.pt`, `curves.csv`, `curves.png`, exported weights."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.state_path = self.folder / 'state.pt'
+        self.curves_path = self.folder / 'curves.csv'
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Replace the stored state at one stroke, so that a kill never leaves half a file."""
+        part = self.state_path.with_suffix('.part')
+        torch.save(state, part)
+        part.replace(self.state_path)
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The stored state, or None at the beginning; only tensors and plain values are read.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        if not self.state_path.exists():
+            return None
+        try:
+            return torch.load(self.state_path, map_location='cpu', weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError) as error:
+            raise CheckpointError(
+                f'{self.state_path}: damaged; delete it to begin anew: {error}') from error
+
+    def log(self, row: dict[str, float]) -> None:
+        """Add one row to the curves; every row has the same columns."""
+        is_new = not self.curves_path.exists()
+        with self.curves_path.open('a', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow({key: f'{value:.6g}' for key, value in row.items()})
+
+    def plot(self, x: str = 'step') -> Path:
+        """Draw every column of the curves over `x`."""
+        import matplotlib
+
+        matplotlib.use('Agg')
+        import matplotlib.pyplot as plt
+
+        with self.curves_path.open(encoding='utf-8') as file:
+            rows = list(csv.DictReader(file))
+        columns = [key for key in rows[0] if key != x]
+        figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 2.8))
+        for axis, key in zip(np.atleast_1d(axes), columns):
+            axis.plot([float(row[x]) for row in rows], [float(row[key]) for row in rows], '.-')
+            axis.set_title(key)
+            axis.set_xlabel(x)
+            axis.grid(alpha=0.3)
+        figure.tight_layout()
+        path = self.folder / 'curves.png'
+        figure.savefig(path, dpi=90)
+        plt.close(figure)
+        return path
+
+
+class Average:
+    """Exponential moving average of a module's weights and buffers."""
+
+    def __init__(self, module: torch.nn.Module, decay: float):
+        self.decay = decay
+        self.steps = 0
+        self.values = {k: v.detach().clone() for k, v in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: torch.nn.Module) -> None:
+        """Take one step towards the module; faster in the beginning."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for key, value in module.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.values[key].lerp_(value, 1 - decay)
+            else:
+                self.values[key].copy_(value)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and PyTorch."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def cosine_rate(step: int, steps: int, warmup: int) -> float:
+    """Share of the learning rate: rises over `warmup` steps, then falls to 1 % as a cosine."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min((step - warmup) / max(steps - warmup, 1), 1.0)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
