@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 from pathlib import Path
@@ -166,6 +167,7 @@ class Probe:
         self.node = rclpy.create_node('probe', context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
+        self._unique_ns = itertools.count()
         self._spinner = threading.Thread(target=self._spin, daemon=True)
         self._spinner.start()
 
@@ -206,6 +208,27 @@ class Probe:
             return future.result()
         finally:
             self.node.destroy_client(client)
+
+    def header(self, stamp_ns: int | None = None):
+        """A header of 'cot_optical', stamped now or as told; no two are stamped alike."""
+        from std_msgs.msg import Header
+        if stamp_ns is None:
+            stamp_ns = self.node.get_clock().now().nanoseconds + next(self._unique_ns)
+        header = Header(frame_id='cot_optical')
+        header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, 10 ** 9)
+        return header
+
+    def state_of(self, node: str) -> str:
+        """Lifecycle state of a node."""
+        from lifecycle_msgs.srv import GetState
+        return self.call(GetState, f'{node}/get_state').current_state.label
+
+    def change_state(self, node: str, transition_id: int) -> bool:
+        """Ask a node for a lifecycle transition; whether it succeeded."""
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
+        request = ChangeState.Request(transition=Transition(id=transition_id))
+        return self.call(ChangeState, f'{node}/change_state', request).success
 
     def close(self):
         self._executor.shutdown()
@@ -250,6 +273,12 @@ def probe(ros_domain):
     watcher = Probe(int(ros_domain['ROS_DOMAIN_ID']))
     yield watcher
     watcher.close()
+
+
+@pytest.fixture(scope='session')
+def weights(tiny_checkpoints):
+    """Parameters that give pose_node the tiny checkpoints."""
+    return {f'{task}_weights': path for task, path in tiny_checkpoints.items()}
 
 
 @pytest.fixture

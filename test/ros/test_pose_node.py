@@ -1,31 +1,27 @@
 """pose_node in its own process, over DDS."""
 
-import itertools
 import json
 
-import cv2
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseArray
-from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.msg import Transition
 import numpy as np
 import pytest
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState, PointCloud2
-from std_msgs.msg import Header, String
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import Marker, MarkerArray
 
 from infant_pose_ros.ros.cameras import encode_camera_info
-from infant_pose_ros.ros.images import encode_compressed, encode_image
+from infant_pose_ros.ros.images import encode_image
 from infant_pose_ros.ros.keypoints import decode_keypoints
 from infant_pose_ros.skeleton import Joint, JOINT_ANGLES, KEYPOINT_NAMES, TrackState
 from infant_pose_ros.structures import Camera
 
 MODULE = 'infant_pose_ros.nodes.pose_node'
-FRAME_ID = 'cot_optical'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL,
                      reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -33,19 +29,6 @@ BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 SEES_INFANTS = {'keypoint_score_min': 0.05, 'track_score_min': 0.0, 'detection_score_min': 0.3,
                 'detect_async': False, 'max_age_ms': 0.0}
 _noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
-_unique_ns = itertools.count()
-
-
-def weights(tiny_checkpoints):
-    return {f'{task}_weights': path for task, path in tiny_checkpoints.items()}
-
-
-def header_now(probe, stamp_ns=None):
-    header = Header(frame_id=FRAME_ID)
-    if stamp_ns is None:
-        stamp_ns = probe.node.get_clock().now().nanoseconds + next(_unique_ns)
-    header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, 10 ** 9)
-    return header
 
 
 def stamp_of(message):
@@ -66,15 +49,6 @@ def set_parameter(probe, name, value, node='/pose_node'):
     return probe.call(SetParameters, f'{node}/set_parameters', request).results[0]
 
 
-def state_of(probe, node='/pose_node'):
-    return probe.call(GetState, f'{node}/get_state').current_state.label
-
-
-def change_state(probe, transition_id, node='/pose_node'):
-    request = ChangeState.Request(transition=Transition(id=transition_id))
-    return probe.call(ChangeState, f'{node}/change_state', request).success
-
-
 class Camcorder:
     """Publishes pictures one by one and waits for the answer to each."""
 
@@ -85,7 +59,7 @@ class Camcorder:
         self.images = probe.publisher(Image, '/image', qos, subscribers=1)
 
     def send(self, image_rgb=_noise, stamp_ns=None):
-        message = encode_image(image_rgb, header_now(self.probe, stamp_ns))
+        message = encode_image(image_rgb, self.probe.header(stamp_ns))
         self.images.publish(message)
         return message
 
@@ -98,7 +72,7 @@ class Camcorder:
         """Send pictures, while subscriptions come and go, until one is answered."""
         before = len(self.answers)
         for _ in range(50):
-            (publisher or self.images).publish(encode_image(_noise, header_now(self.probe)))
+            (publisher or self.images).publish(encode_image(_noise, self.probe.header()))
             try:
                 self.answers.wait_for(before + 1, timeout_s=0.4)
                 return
@@ -113,8 +87,8 @@ class Camcorder:
 
 
 @pytest.fixture(scope='module')
-def pose_node(ros_domain, node_process, tiny_checkpoints):
-    params = {**weights(tiny_checkpoints), **SEES_INFANTS}
+def pose_node(ros_domain, node_process, weights):
+    params = {**weights, **SEES_INFANTS}
     with node_process(MODULE, params=params, env=ros_domain) as process:
         process.wait_for_log('active: /image')
         yield process
@@ -126,7 +100,7 @@ def camcorder(pose_node, probe):
 
 
 def test_starts_by_itself_and_says_what_the_numbers_mean(camcorder, probe):
-    assert state_of(probe) == 'active'
+    assert probe.state_of('/pose_node') == 'active'
     info = probe.subscribe(String, '/pose_node/skeleton_info', LATCHED)
     content = json.loads(info.wait_for(1)[0].data)
     assert content['keypoints'] == list(KEYPOINT_NAMES)
@@ -142,7 +116,7 @@ def test_every_image_has_one_answer_with_its_stamp_and_frame(camcorder):
         camcorder.answers.wait_for(same_stamp(sent[-1]))
     answers = camcorder.answers[before:]
     assert [stamp_of(a) for a in answers] == [stamp_of(s) for s in sent]
-    assert {a.header.frame_id for a in answers} == {FRAME_ID}
+    assert {a.header.frame_id for a in answers} == {'cot_optical'}
     rows = decode_keypoints(answers[-1])
     assert rows.shape == (1, 16)
     assert rows['track'][0, 0] >= 1
@@ -170,7 +144,7 @@ def test_every_topic_answers_with_stamp_and_frame(camcorder, probe):
     assert parts == ['bones', 'joints', 'text']
     headers = [got[topic].header for topic in ('keypoints_raw', 'poses', 'joint_states')]
     headers += [marker.header for marker in got['markers'].markers]
-    assert {header.frame_id for header in headers} == {FRAME_ID}
+    assert {header.frame_id for header in headers} == {'cot_optical'}
 
 
 def test_a_burst_leaves_no_frame_unaccounted(camcorder):
@@ -210,7 +184,7 @@ def test_black_frame_and_empty_scene_are_empty_answers(camcorder, probe):
 
 
 def test_truncated_image_is_an_error_and_the_node_goes_on(camcorder):
-    message = encode_image(_noise, header_now(camcorder.probe))
+    message = encode_image(_noise, camcorder.probe.header())
     message.data = message.data[:1000]
     camcorder.images.publish(message)
     status = camcorder.diagnosed(lambda s: s.level == DiagnosticStatus.ERROR).status[0]
@@ -220,7 +194,7 @@ def test_truncated_image_is_an_error_and_the_node_goes_on(camcorder):
 
 
 def test_an_unknown_encoding_is_named(camcorder):
-    message = encode_image(_noise, header_now(camcorder.probe))
+    message = encode_image(_noise, camcorder.probe.header())
     message.encoding = 'rgb9'
     camcorder.images.publish(message)
     status = camcorder.diagnosed(lambda s: 'rgb9' in s.message).status[0]
@@ -268,14 +242,14 @@ def test_camera_info_makes_3d_absolute_and_another_aspect_is_refused(camcorder, 
     cameras = probe.publisher(CameraInfo, '/camera_info', 10, subscribers=1)
     # twice the picture's size: it is scaled
     cameras.publish(encode_camera_info(
-        Camera(400.0, 400.0, 159.5, 119.5, 320, 240), header_now(probe)))
+        Camera(400.0, 400.0, 159.5, 119.5, 320, 240), probe.header()))
     camcorder.diagnosed(lambda s: 'CameraInfo' not in s.message)
     rows = camcorder.ask()
     info.wait_for(lambda m: json.loads(m.data)['space']['is_absolute'])
     seen = rows['state'] == TrackState.MEASURED
     assert seen.any() and (rows['z'][seen & np.isfinite(rows['z'])] > 0.0).all()
     cameras.publish(encode_camera_info(
-        Camera(400.0, 400.0, 159.5, 89.5, 320, 180), header_now(probe)))
+        Camera(400.0, 400.0, 159.5, 89.5, 320, 180), probe.header()))
     for _ in range(100):
         camcorder.ask()
         if 'relative' in camcorder.diagnosed(lambda s: True).status[0].message:
@@ -290,7 +264,7 @@ def test_images_lost_in_transport_are_counted(camcorder, probe):
     camcorder.ask()
     for _ in range(4):      # CameraInfo without its image
         cameras.publish(encode_camera_info(
-            Camera(200.0, 200.0, 79.5, 59.5, 160, 120), header_now(probe)))
+            Camera(200.0, 200.0, 79.5, 59.5, 160, 120), probe.header()))
     camcorder.diagnosed(lambda s: dict((v.key, v.value) for v in s.values).get(
         'camera_info') == '160x120')
     camcorder.ask()
@@ -360,17 +334,17 @@ def test_a_silent_topic_is_diagnosed_with_those_that_carry_images(camcorder, pro
 
 def test_lifecycle_by_services(camcorder, pose_node, probe):
     markers = probe.subscribe(MarkerArray, '/pose_node/markers')
-    assert not change_state(probe, Transition.TRANSITION_CONFIGURE)
-    assert change_state(probe, Transition.TRANSITION_DEACTIVATE)
-    assert state_of(probe) == 'inactive'
+    assert not probe.change_state('/pose_node', Transition.TRANSITION_CONFIGURE)
+    assert probe.change_state('/pose_node', Transition.TRANSITION_DEACTIVATE)
+    assert probe.state_of('/pose_node') == 'inactive'
     assert not probe.call(SetBool, '/pose_node/enable', SetBool.Request(data=True)).success
-    assert change_state(probe, Transition.TRANSITION_CLEANUP)
-    assert state_of(probe) == 'unconfigured'
+    assert probe.change_state('/pose_node', Transition.TRANSITION_CLEANUP)
+    assert probe.state_of('/pose_node') == 'unconfigured'
     assert not probe.call(Trigger, '/pose_node/reset').success
     assert values_of(camcorder.diagnosed(lambda s: True))['state'] == 'unconfigured'
-    assert change_state(probe, Transition.TRANSITION_CONFIGURE)
-    assert change_state(probe, Transition.TRANSITION_ACTIVATE)
-    assert state_of(probe) == 'active'
+    assert probe.change_state('/pose_node', Transition.TRANSITION_CONFIGURE)
+    assert probe.change_state('/pose_node', Transition.TRANSITION_ACTIVATE)
+    assert probe.state_of('/pose_node') == 'active'
     probe.wait_for_subscribers(camcorder.images)
     camcorder.ask()
     actions = [m.action for message in markers for m in message.markers]
@@ -383,75 +357,3 @@ def test_sigint_in_the_middle_of_work_ends_with_0(camcorder, pose_node):
     pose_node.interrupt()
     assert pose_node.wait() == 0
     assert 'Traceback' not in pose_node.output
-
-
-def test_compressed_under_a_simulated_clock_until_sigterm(
-        ros_domain, node_process, probe, tiny_checkpoints):
-    """Diagnostics go on although the clock stands still."""
-    params = {**weights(tiny_checkpoints), **SEES_INFANTS, 'image_transport': 'compressed',
-              'use_sim_time': True}
-    remaps = {'__node': 'zipped', 'image/compressed': '/zip/image/compressed'}
-    with node_process(MODULE, params=params, remaps=remaps, env=ros_domain) as process:
-        process.wait_for_log('active: /zip/image/compressed')
-        answers = probe.subscribe(PointCloud2, '/zipped/keypoints')
-        diagnostics = probe.subscribe(DiagnosticArray, '/diagnostics')
-        images = probe.publisher(CompressedImage, '/zip/image/compressed', 10, subscribers=1)
-        wide = cv2.resize(_noise, (320, 240))
-        message = encode_compressed(wide, header_now(probe, 5_000_000_000))
-        images.publish(message)
-        answers.wait_for(same_stamp(message))
-        images.publish(CompressedImage(header=header_now(probe), format='jpeg', data=[1, 2, 3]))
-        status = diagnostics.wait_for(
-            lambda m: m.status[0].level == DiagnosticStatus.ERROR).status[0]
-        assert status.name == 'zipped: poses' and '3 bytes' in status.message
-        seen = len(diagnostics)
-        diagnostics.wait_for(seen + 2)
-        process.terminate()
-        assert process.wait() == 0
-        assert 'Traceback' not in process.output
-
-
-def test_missing_weights_fail_configure_with_the_path(
-        ros_domain, node_process, probe, tiny_checkpoints, tmp_path):
-    params = {**weights(tiny_checkpoints), 'pose_weights': tmp_path / 'gone.safetensors'}
-    with node_process(MODULE, params=params, remaps={'__node': 'unlucky'},
-                      env=ros_domain) as process:
-        process.wait_for_log('configure failed.*gone.safetensors')
-        assert state_of(probe, '/unlucky') == 'unconfigured'
-        diagnostics = probe.subscribe(DiagnosticArray, '/diagnostics')
-        status = diagnostics.wait_for(
-            lambda m: m.status[0].name.startswith('unlucky')).status[0]
-        assert status.level == DiagnosticStatus.ERROR
-        assert str(tmp_path / 'gone.safetensors') in status.message
-        assert not change_state(probe, Transition.TRANSITION_CONFIGURE, '/unlucky')
-        assert state_of(probe, '/unlucky') == 'unconfigured'
-        process.interrupt()
-        assert process.wait() == 0
-
-
-def test_signals_while_models_load_end_it_too(ros_domain, node_process, tiny_checkpoints):
-    with node_process(MODULE, params=weights(tiny_checkpoints), env=ros_domain) as process:
-        process.wait_for_log('loading models')
-        process.interrupt()
-        process.interrupt()     # launch and the terminal both send one
-        assert process.wait() == 0
-        assert 'Traceback' not in process.output
-
-
-def test_a_bad_value_at_the_start_ends_with_one_line(ros_domain, node_process):
-    with node_process(MODULE, params={'detect_every': 0}, env=ros_domain) as process:
-        assert process.wait(60.0) == 1
-        assert 'detect_every' in process.output and '100000' in process.output
-        assert 'Traceback' not in process.output
-
-
-def test_without_autostart_it_waits(ros_domain, node_process, probe):
-    params = {'autostart': False, 'detect_evry': 3, 'max_age_ms': 500.0}
-    with node_process(MODULE, params=params, remaps={'__node': 'patient'},
-                      env=ros_domain) as process:
-        assert state_of(probe, '/patient') == 'unconfigured'
-        process.wait_for_log('detect_evry is not known')
-        assert probe.call(GetState, '/patient/get_state').current_state.id == (
-            State.PRIMARY_STATE_UNCONFIGURED)
-        process.terminate()
-        assert process.wait() == 0
