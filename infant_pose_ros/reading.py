@@ -1,0 +1,122 @@
+"""Reading the poses of one picture: crops for each infant, the best reading, its 3D pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.filtering.tracks import Track
+from infant_pose_ros.geometry.boxes import box_around
+from infant_pose_ros.geometry.crops import Crop
+from infant_pose_ros.inference import PoseModels
+from infant_pose_ros.structures import Camera, Detection, Pose2D, Pose3D
+
+#: An infant may lie any way up.
+TURNS_RAD = tuple(quarter * math.pi / 2 for quarter in range(4))
+#: A crop smaller than this, px, or larger than so many pictures has run away.
+MIN_CROP_PX, MAX_CROP_PICTURES = 8.0, 4.0
+
+
+@dataclass(eq=False)
+class Candidate:
+    """An infant to read in this frame: a track, or a new detection.
+
+    Attributes:
+        crops: where to read it; the best reading wins.
+        track: None for a new one.
+        is_confirmed: the detector sees it too.
+        pose_2d, crop: the best reading and where it was made.
+        pose_3d: None where it could not be lifted.
+    """
+
+    crops: list[Crop]
+    track: Track | None = None
+    is_confirmed: bool = False
+    pose_2d: Pose2D | None = None
+    crop: Crop | None = None
+    pose_3d: Pose3D | None = None
+
+    @property
+    def score(self) -> float:
+        """Mean keypoint score of the best reading."""
+        return mean_score(self.pose_2d)
+
+
+def mean_score(pose: Pose2D) -> float:
+    """Mean of the keypoints' scores, 0..1."""
+    return float(np.nan_to_num(pose.score).mean())
+
+
+class PoseReader:
+    """The pose network and the lifter, applied to the candidates of one picture.
+
+    Args:
+        models: the networks.
+        settings: how to crop and what to believe.
+        size_wh: of the picture, px.
+    """
+
+    def __init__(self, models: PoseModels, settings: PipelineSettings, size_wh: tuple[int, int]):
+        self._models = models
+        self._settings = settings
+        self._size_wh = size_wh
+
+    def turned_crops(self, detection: Detection) -> list[Crop]:
+        """Crops around a detection, one for each way that the infant may lie."""
+        turns = TURNS_RAD if self._settings.crop_turns else TURNS_RAD[:1]
+        return [Crop.from_box(detection.box_xyxy, self._settings.crop_scale,
+                              self._models.pose.input_size, angle_rad) for angle_rad in turns]
+
+    def following_crop(self, keypoints_px: np.ndarray) -> Crop | None:
+        """Crop around keypoints (16, 2); None where they give none, or one that ran away."""
+        box = box_around(keypoints_px)
+        if box is None or not (box[2:] > box[:2]).any():
+            return None
+        crop = Crop.from_keypoints(keypoints_px, self._settings.crop_scale,
+                                   self._models.pose.input_size, turn=self._settings.crop_turns)
+        is_near = (crop.centre_px > -crop.side_px / 2).all() and (
+            crop.centre_px < np.array(self._size_wh) + crop.side_px / 2).all()
+        fits = MIN_CROP_PX <= crop.side_px <= MAX_CROP_PICTURES * max(self._size_wh)
+        return crop if is_near and fits else None
+
+    def read(self, image_rgb: np.ndarray, candidates: list[Candidate]) -> None:
+        """Read all crops of all candidates in one batch; each keeps its best reading."""
+        poses = iter(self._models.pose.estimate(
+            image_rgb, [crop for candidate in candidates for crop in candidate.crops]))
+        for candidate in candidates:
+            readings = [(next(poses), crop) for crop in candidate.crops]
+            candidate.pose_2d, candidate.crop = max(
+                readings, key=lambda reading: mean_score(reading[0]))
+
+    def read_again(self, image_rgb: np.ndarray, candidate: Candidate) -> None:
+        """Read once more in the crop that the pose itself gives; keep the better reading."""
+        crop = self.following_crop(candidate.pose_2d.keypoints_px)
+        if crop is None:
+            return
+        pose = self._models.pose.estimate(image_rgb, [crop])[0]
+        if mean_score(pose) > candidate.score:
+            candidate.pose_2d, candidate.crop = pose, crop
+
+    def lift(self, candidates: list[Candidate], camera: Camera | None,
+             body_length_m: float) -> None:
+        """Lift every candidate.
+
+        A tracked infant's keypoints that were not seen are lifted from where they are predicted:
+        a wild guess at one would bend the whole body.
+        """
+        poses = []
+        for candidate in candidates:
+            pose = candidate.pose_2d
+            if candidate.track is not None:
+                predicted = candidate.track.keypoints_px
+                unseen = (pose.score < self._settings.keypoint_score_min) & np.isfinite(
+                    predicted).all(axis=1)
+                pose = Pose2D(np.where(unseen[:, None], predicted, pose.keypoints_px),
+                              pose.score, pose.covariance_px2)
+            poses.append(pose)
+        lifted = self._models.lifter.lift(poses, camera, self._size_wh, body_length_m)
+        for candidate, pose_3d in zip(candidates, lifted):
+            candidate.pose_3d = pose_3d

@@ -1,0 +1,447 @@
+"""The pipeline with scripted networks, whose answers are known, and with the tiny real ones."""
+
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.errors import InvalidInputError, SettingsError
+from infant_pose_ros.inference import PoseModels
+from infant_pose_ros.looking import UNSURE_DETECT_EVERY
+from infant_pose_ros.pipeline import PosePipeline, STAGES
+from infant_pose_ros.skeleton import Joint, TrackState
+from infant_pose_ros.structures import Camera, Detection, Pose2D, Pose3D
+
+SIZE_WH = (320, 240)
+DT_S = 1 / 30
+
+
+def body_px(centre=(160.0, 120.0), up=(0.0, -1.0), scale=1.0):
+    """(16, 2) px: a body lying in the picture with its head towards `up`."""
+    up, right = np.array(up), np.array([-up[1], up[0]])
+    along = np.array([-60, -40, -20, -20, -40, -60, -20, 20, 30, 50, -20, 0, 20, 20, 0, -20])
+    across = np.array([-15, -15, -12, 12, 15, 15, 0, 0, 0, 0, -35, -30, -18, 18, 30, 35])
+    return np.array(centre) + scale * (along[:, None] * up + across[:, None] * right)
+
+
+def box_of(points, margin=10):
+    return np.concatenate([points.min(axis=0) - margin, points.max(axis=0) + margin])
+
+
+class Scene:
+    """Infants at known places; stands in for the detector, the pose network and the lifter."""
+
+    input_size = 64
+
+    def __init__(self, *bodies):
+        self.bodies = list(bodies)
+        self.score = 0.9
+        self.detects = True
+        self.looks, self.look_threads = 0, []
+        self.gate = None
+        self.crops = []
+        self.lifted = []
+
+    def detect(self, image_rgb):
+        self.looks += 1
+        self.look_threads.append(threading.current_thread().name)
+        if self.gate is not None:
+            assert self.gate.wait(10)
+        return [Detection(box_of(body), 0.9) for body in self.bodies] if self.detects else []
+
+    def estimate(self, image_rgb, crops):
+        self.crops = list(crops)
+        return [self.read(crop) for crop in crops]
+
+    def read(self, crop):
+        """The nearest body; it is read well in an upright crop and badly in others."""
+        bodies = self.bodies or [body_px()]
+        body = min(bodies, key=lambda b: np.linalg.norm(b.mean(axis=0) - crop.centre_px))
+        trunk = body[Joint.THORAX] - body[Joint.PELVIS]
+        up = np.array([np.sin(crop.angle_rad), -np.cos(crop.angle_rad)])
+        upright = trunk @ up / np.linalg.norm(trunk)
+        score = self.score if upright > 0.7 else self.score / 4
+        return Pose2D(body, np.full(16, score), np.tile(np.eye(2), (16, 1, 1)))
+
+    def lift(self, poses_2d, camera, size_wh, body_length_m):
+        self.lifted = list(poses_2d)
+        points = [np.column_stack([pose.keypoints_px / 1000, np.ones(16)]) for pose in poses_2d]
+        covariance = np.tile(np.eye(3) * 1e-4, (16, 1, 1))
+        return [Pose3D(value, covariance, camera is not None) for value in points]
+
+
+
+
+def pipeline_of(scene, **settings):
+    models = PoseModels(scene, scene, scene, 'cpu', 'fp32', 1)
+    return PosePipeline(PipelineSettings(**{'detect_async': False, **settings}), models)
+
+
+def picture():
+    image = np.zeros((SIZE_WH[1], SIZE_WH[0], 3), np.uint8)
+    image[::8] = 200
+    return image
+
+
+def run(pipeline, count, start=0, image=None):
+    image = picture() if image is None else image
+    return [pipeline.process(image, (start + index) * DT_S) for index in range(count)]
+
+
+def test_an_infant_is_found_and_followed():
+    scene = Scene(body_px())
+    with pipeline_of(scene) as pipeline:
+        results = run(pipeline, 5)
+    assert [len(result.infants) for result in results] == [1] * 5
+    assert {result.infants[0].track for result in results} == {1}
+    assert results[0].detections is not None
+    assert results[1].detections is None
+    last = results[-1].infants[0]
+    assert np.abs(last.smooth_2d.keypoints_px - body_px()).max() < 0.5
+    assert (last.state == TrackState.MEASURED).all()
+    assert set(results[0].stage_ms) == {*STAGES, 'total'}
+    assert results[0].stamp_s == 0.0
+
+
+@pytest.mark.parametrize('up', [(0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)])
+def test_an_infant_any_way_up_is_read_upright(up):
+    scene = Scene(body_px(up=up))
+    with pipeline_of(scene) as pipeline:
+        result, followed = run(pipeline, 2)
+    assert result.infants[0].raw_2d.score.mean() == pytest.approx(0.9)
+    assert len(scene.crops) == 1
+    corners = followed.infants[0].crop_corners_px
+    top, bottom = corners[:2].mean(axis=0), corners[2:].mean(axis=0)
+    assert (top - bottom) / np.linalg.norm(top - bottom) == pytest.approx(up, abs=1e-6)
+
+
+def test_without_turning_one_crop_is_enough():
+    scene = Scene(body_px())
+    with pipeline_of(scene, crop_turns=False) as pipeline:
+        run(pipeline, 1)
+    assert len(scene.crops) == 1
+
+
+def test_detection_is_rationed_while_tracking_is_sure():
+    scene = Scene(body_px())
+    with pipeline_of(scene, detect_every=10) as pipeline:
+        results = run(pipeline, 25)
+    assert scene.looks == 3      # frames 0, 10, 20
+    assert [i for i, r in enumerate(results) if r.detections is not None] == [0, 10, 20]
+
+
+def test_detection_is_rationed_on_an_empty_scene():
+    scene = Scene()
+    with pipeline_of(scene) as pipeline:
+        results = run(pipeline, 2 * UNSURE_DETECT_EVERY + 1)
+    assert scene.looks == 3
+    assert not any(result.infants for result in results)
+    assert results[0].detections == ()
+
+
+def test_the_detector_looks_again_when_unsure():
+    scene = Scene(body_px())
+    with pipeline_of(scene, detect_every=1000) as pipeline:
+        run(pipeline, 2)
+        scene.score = 0.26       # keypoints still count as seen, but the mean is below 0.3
+        run(pipeline, UNSURE_DETECT_EVERY + 1, 2)
+        assert scene.looks == 2
+        assert len(run(pipeline, 1, 20)[0].infants) == 1     # confirmed: lives on
+
+
+def test_a_weak_track_that_the_detector_does_not_confirm_ends():
+    scene = Scene(body_px())
+    with pipeline_of(scene, detect_every=1000) as pipeline:
+        run(pipeline, 2)
+        scene.score, scene.detects = 0.26, False
+        results = run(pipeline, UNSURE_DETECT_EVERY + 2, 2)
+    assert results[0].infants
+    assert not results[-1].infants
+
+
+def test_a_track_moves_to_the_infant_that_the_detector_keeps_finding_elsewhere():
+    scene = Scene(body_px((60.0, 120.0), scale=0.6))
+    with pipeline_of(scene, detect_every=4) as pipeline:
+        run(pipeline, 2)
+        scene.detect = lambda image: [
+            Detection(box_of(body_px((260.0, 120.0), scale=0.6)), 0.9)]
+        scene.bodies.append(body_px((260.0, 120.0), scale=0.6))
+        last = run(pipeline, 20, 2)[-1]
+    assert len(last.infants) == 1
+    assert last.infants[0].track == 2
+    assert last.infants[0].raw_2d.keypoints_px[:, 0].mean() > 200
+
+
+def test_weak_detections_begin_nothing():
+    scene = Scene(body_px())
+    with pipeline_of(scene, detection_score_min=0.95) as pipeline:
+        assert not run(pipeline, 1)[0].infants
+
+
+def test_an_unreadable_detection_begins_nothing():
+    scene = Scene(body_px())
+    scene.score = 0.1
+    with pipeline_of(scene) as pipeline:
+        assert not run(pipeline, 1)[0].infants
+
+
+def test_two_infants_and_no_more_than_asked_for():
+    bodies = [body_px((80.0, 120.0), scale=0.8), body_px((240.0, 120.0), scale=0.8)]
+    for most, expected in ((1, 1), (2, 2), (8, 2)):
+        with pipeline_of(Scene(*bodies), max_infants=most) as pipeline:
+            results = run(pipeline, 3)
+        assert [len(result.infants) for result in results] == [expected] * 3
+        assert {i.track for r in results for i in r.infants} == set(range(1, expected + 1))
+
+
+def test_lowering_max_infants_ends_tracks():
+    bodies = [body_px((80.0, 120.0), scale=0.8), body_px((240.0, 120.0), scale=0.8)]
+    with pipeline_of(Scene(*bodies), max_infants=2) as pipeline:
+        run(pipeline, 2)
+        pipeline.update_settings(PipelineSettings(detect_async=False, max_infants=1))
+        assert len(run(pipeline, 1, 2)[0].infants) == 1
+
+
+def test_a_black_frame_is_an_empty_answer():
+    scene = Scene(body_px())
+    with pipeline_of(scene) as pipeline:
+        result = run(pipeline, 1, image=np.zeros((240, 320, 3), np.uint8))[0]
+    assert result.infants == ()
+    assert result.detections is None
+    assert scene.looks == 0
+
+
+def test_a_black_frame_is_bridged_by_prediction_and_then_lost():
+    scene = Scene(body_px())
+    black = np.full((240, 320, 3), 7, np.uint8)
+    with pipeline_of(scene, predict_max_s=0.2, track_max_s=0.3) as pipeline:
+        run(pipeline, 3)
+        results = run(pipeline, 15, 3, black)
+    assert (results[0].infants[0].state == TrackState.PREDICTED).all()
+    assert results[0].infants[0].raw_2d is None
+    assert not results[-1].infants
+
+
+def test_unseen_keypoints_are_lifted_from_their_prediction():
+    scene = Scene(body_px())
+    with pipeline_of(scene) as pipeline:
+        run(pipeline, 3)
+        wild, scores = body_px().copy(), np.full(16, 0.9)
+        wild[Joint.L_WRIST], scores[Joint.L_WRIST] = (5.0, 5.0), 0.01
+        scene.read = lambda crop: Pose2D(wild, scores, np.tile(np.eye(2), (16, 1, 1)))
+        result = run(pipeline, 1, 3)[0]
+    lifted = scene.lifted[0].keypoints_px[Joint.L_WRIST]
+    assert np.abs(lifted - body_px()[Joint.L_WRIST]).max() < 1.0
+    assert result.infants[0].raw_2d.keypoints_px[Joint.L_WRIST].tolist() == [5.0, 5.0]
+    assert result.infants[0].state[Joint.L_WRIST] == TrackState.PREDICTED
+
+
+def test_a_camera_makes_poses_absolute():
+    camera = Camera(300.0, 300.0, 159.5, 119.5, *SIZE_WH)
+    with pipeline_of(Scene(body_px())) as pipeline:
+        assert not pipeline.process(picture(), 0.0).infants[0].raw_3d.is_absolute
+        assert pipeline.process(picture(), DT_S, camera).infants[0].smooth_3d.is_absolute
+
+
+def test_a_backward_jump_begins_anew():
+    scene = Scene(body_px())
+    with pipeline_of(scene) as pipeline:
+        run(pipeline, 5, 100)
+        result = run(pipeline, 1)[0]
+    assert result.was_reset
+    assert result.infants[0].track == 2
+    assert scene.looks == 2
+
+
+def test_cameras_are_kept_apart():
+    scene = Scene(body_px())
+    with pipeline_of(scene) as pipeline:
+        pipeline.process(picture(), 100.0, camera_name='left')
+        other = pipeline.process(picture(), 0.0, camera_name='right')
+        again = pipeline.process(picture(), 100.0 + DT_S, camera_name='left')
+        assert not other.was_reset and not again.was_reset
+        pipeline.reset('right')
+        assert pipeline.process(picture(), 100.1, camera_name='left').infants[0].track == 1
+        assert pipeline.process(picture(), 0.1, camera_name='right').infants[0].track == 2
+        pipeline.reset()
+        assert pipeline.process(picture(), 100.2, camera_name='left').infants[0].track == 2
+
+
+def test_an_asynchronous_look_does_not_stop_the_frames():
+    scene = Scene(body_px())
+    with pipeline_of(scene, detect_async=True, detect_every=3) as pipeline:
+        assert run(pipeline, 1)[0].detections is not None    # the first look is waited for
+        scene.gate = threading.Event()
+        results = run(pipeline, 6, 1)
+        assert [len(result.infants) for result in results] == [1] * 6
+        assert all(result.detections is None for result in results)
+        assert scene.looks == 2
+        scene.gate.set()
+        deadline = time.monotonic() + 10
+        frame = 7
+        while (result := run(pipeline, 1, frame)[0]).detections is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+            frame += 1
+    assert len(result.detections) == 1
+    assert scene.look_threads[0] == threading.current_thread().name
+    assert scene.look_threads[1].startswith('infant_detector')
+
+
+def test_an_empty_scene_answers_at_once_while_the_detector_works():
+    scene = Scene()
+    with pipeline_of(scene, detect_async=True) as pipeline:
+        run(pipeline, 1)
+        scene.gate = threading.Event()
+        assert not any(result.infants for result in run(pipeline, 12, 1))
+        assert scene.looks == 2
+        scene.bodies.append(body_px())
+        scene.gate.set()
+        deadline = time.monotonic() + 10
+        frame = 13
+        while not run(pipeline, 1, frame)[0].infants:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+            frame += 1
+
+
+def test_a_look_from_before_a_reset_is_dropped():
+    scene = Scene()
+    with pipeline_of(scene, detect_async=True) as pipeline:
+        run(pipeline, 1)
+        scene.gate = threading.Event()
+        run(pipeline, UNSURE_DETECT_EVERY, 1)       # a look is under way
+        pipeline.reset()
+        scene.gate.set()
+        assert run(pipeline, 1)[0].detections == ()
+        assert run(pipeline, 1, 1)[0].detections is None
+
+
+@pytest.mark.parametrize('image', [
+    None, 'picture', np.zeros((10, 10), np.uint8), np.zeros((10, 10, 4), np.uint8),
+    np.zeros((10, 10, 3), np.float32), np.zeros((0, 10, 3), np.uint8)])
+def test_bad_pictures_are_refused(image):
+    with pipeline_of(Scene()) as pipeline:
+        with pytest.raises(InvalidInputError, match='image_rgb'):
+            pipeline.process(image, 0.0)
+        with pytest.raises(InvalidInputError, match='image_rgb'):
+            pipeline.process_still(image)
+
+
+@pytest.mark.parametrize('stamp_s', [float('nan'), float('inf'), None, '1'])
+def test_bad_stamps_are_refused(stamp_s):
+    with pipeline_of(Scene()) as pipeline:
+        with pytest.raises(InvalidInputError, match='stamp_s'):
+            pipeline.process(picture(), stamp_s)
+        assert pipeline.process(picture(), 0.0).infants == ()    # and it goes on
+
+
+def test_the_picture_is_not_changed_and_may_be_a_view():
+    image = np.repeat(picture(), 2, axis=1)[:, ::2]
+    image.setflags(write=False)
+    before = image.copy()
+    with pipeline_of(Scene(body_px())) as pipeline:
+        assert pipeline.process(image, 0.0).infants
+    assert np.array_equal(image, before)
+
+
+def test_settings_change_while_running_but_not_structural_ones():
+    scene = Scene(body_px())
+    with pipeline_of(scene) as pipeline:
+        assert pipeline.process(picture(), 0.0).body_length_m == 0.6
+        pipeline.update_settings(PipelineSettings(detect_async=False, body_length_m=0.7))
+        result = pipeline.process(picture(), DT_S)
+        assert (result.body_length_m, result.infants[0].track) == (0.7, 1)
+        with pytest.raises(SettingsError, match='device, num_threads'):
+            pipeline.update_settings(PipelineSettings(device='cpu', num_threads=3))
+        assert pipeline.process(picture(), 2 * DT_S).body_length_m == 0.7
+
+
+def test_a_closed_pipeline_says_so():
+    pipeline = pipeline_of(Scene())
+    pipeline.close()
+    pipeline.close()
+    with pytest.raises(InvalidInputError, match='closed'):
+        pipeline.process(picture(), 0.0)
+
+
+def test_stills_are_unrelated():
+    scene = Scene(body_px(up=(0.0, 1.0)))
+    with pipeline_of(scene, max_infants=2) as pipeline:
+        first = pipeline.process_still(picture())
+        scene.bodies = [body_px((60.0, 120.0))]
+        second = pipeline.process_still(picture())
+    assert [infant.track for infant in first.infants + second.infants] == [1, 1]
+    assert first.infants[0].raw_2d.score.mean() == pytest.approx(0.9)
+    # nothing is smoothed
+    assert np.allclose(second.infants[0].smooth_2d.keypoints_px, body_px((60.0, 120.0)))
+
+
+def test_an_empty_still():
+    with pipeline_of(Scene()) as pipeline:
+        assert pipeline.process_still(picture()).infants == ()
+        assert pipeline.process_still(np.zeros((8, 8, 3), np.uint8)).detections == ()
+
+
+def test_many_threads_take_turns():
+    scene = Scene(body_px())
+    failures = []
+
+    def work(name):
+        try:
+            for index in range(20):
+                assert pipeline.process(picture(), index * DT_S, camera_name=name).infants
+        except AssertionError as error:
+            failures.append(error)
+
+    with pipeline_of(scene, detect_async=True, detect_every=2) as pipeline:
+        threads = [threading.Thread(target=work, args=(f'camera{n}',)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not failures
+
+
+@pytest.fixture(scope='module')
+def tiny_settings(tiny_checkpoints):
+    return PipelineSettings(
+        device='cpu', detect_async=False, detection_score_min=0.0, keypoint_score_min=0.0,
+        track_score_min=0.0, **{f'{task}_weights': str(path)
+                                for task, path in tiny_checkpoints.items()})
+
+
+def test_the_real_chain_runs_from_checkpoints(tiny_settings):
+    camera = Camera(300.0, 300.0, 159.5, 119.5, *SIZE_WH)
+    image = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    with PosePipeline.from_settings(tiny_settings) as pipeline:
+        pipeline.warm_up(SIZE_WH)
+        results = [pipeline.process(image, index * DT_S, camera) for index in range(3)]
+        still = pipeline.process_still(image, camera)
+    assert all(len(result.infants) == 1 for result in results)
+    assert np.isfinite(results[-1].infants[0].smooth_2d.keypoints_px).all()
+    assert results[-1].stage_ms['pose'] > 0
+    assert len(still.infants) == 1
+
+
+def test_two_runs_give_the_same_answer(tiny_settings):
+    image = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    runs = []
+    for _ in range(2):
+        with PosePipeline.from_settings(tiny_settings) as pipeline:
+            runs.append([pipeline.process(image, index * DT_S).infants[0].smooth_2d.keypoints_px
+                         for index in range(4)])
+    assert np.allclose(runs[0], runs[1], atol=1e-3)
+
+
+def test_describe_holds_plain_values(tiny_settings):
+    with PosePipeline.from_settings(tiny_settings.replace(age_months=1.0)) as pipeline:
+        described = json.loads(json.dumps(pipeline.describe()))
+    assert described['device'] == 'cpu'
+    assert described['precision'] == 'fp32'
+    assert described['scale_origin'] == 'age'
+    assert described['models']['lifter']['name'] == 'tiny lifter'
+    assert len(described['models']['pose']['sha256']) == 64
