@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import warnings
 
 import cv2
@@ -19,6 +19,7 @@ from infant_pose_ros.errors import InvalidInputError, SettingsError
 from infant_pose_ros.geometry.cameras import assumed_camera, scaled_camera, undistort_to_rays
 from infant_pose_ros.geometry.crops import Crop, transform_covariances, transform_points
 from infant_pose_ros.geometry.placement import place_root
+from infant_pose_ros.media.crops import cut_crop
 from infant_pose_ros.models.checkpoints import bundled_checkpoint, load_checkpoint, Manifest
 from infant_pose_ros.skeleton import NUM_KEYPOINTS
 from infant_pose_ros.structures import Camera, Detection, Pose2D, Pose3D
@@ -29,9 +30,6 @@ DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 #: doesn't say it, and the least that is believed, mm.
 DEFAULT_JOINT_STD_MM = 25.0
 MIN_JOINT_STD_MM = 1.0
-
-#: Pictures are averaged down before they are sampled, up to this factor.
-MAX_SHRINK = 4
 
 
 class _Traced(nn.Module):
@@ -103,20 +101,6 @@ class Detector:
         if self._precision == 'fp32':
             return contextlib.nullcontext()
         return torch.autocast(self._device.type, dtype=DTYPES[self._precision])
-
-
-def cut_crop(image_rgb: np.ndarray, crop: Crop) -> np.ndarray:
-    """The crop's input picture (S, S, 3) uint8; black where it reaches beyond the frame.
-
-    A crop larger than the input is sampled finer and averaged down, against aliasing.
-    """
-    shrink = int(np.clip(round(crop.side_px / crop.input_size), 1, MAX_SHRINK))
-    fine = replace(crop, input_size=crop.input_size * shrink)
-    picture = cv2.warpAffine(image_rgb, fine.frame_to_model, (fine.input_size,) * 2,
-                             flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    if shrink == 1:
-        return picture
-    return cv2.resize(picture, (crop.input_size,) * 2, interpolation=cv2.INTER_AREA)
 
 
 class PoseEstimator:

@@ -50,6 +50,10 @@ class HeatmapCodec:
         self._radius = math.ceil(2 * self.sigma_cells)
         # One cell wider than the window: its edges move by less than that when it is recentred.
         self._offsets = np.arange(-self._radius - 1, self._radius + 2)
+        near = np.arange(-self._radius, self._radius + 1)
+        share = np.exp(-0.5 * (near / self.sigma_cells) ** 2)
+        #: Variance of a target inside the window, cells^2: blur that says nothing of the error.
+        self._blur = float((near ** 2 * share).sum() / share.sum())
         middle = np.float32((self.heatmap_size - 1) / 2)
         self._map_powers = _powers(self._cells - middle)
         self._offset_powers = _powers(self._offsets.astype(np.float32))
@@ -94,9 +98,9 @@ class HeatmapCodec:
 
         The place is the mean of the map inside a window of radius ceil(2 sigma) cells, begun at
         the highest cell and moved once onto the mean, which takes away the bias towards the
-        cell's centre. The covariance is the second moment inside of that window, plus
-        (1 - score) times the covariance of the whole map, and at least (stride / 4)^2 in each
-        direction: it speaks of the map's spread, the targets' own blur included.
+        cell's centre. The covariance is the second moment inside of that window less the
+        targets' own blur, at least (stride / 4)^2 in each direction, plus (1 - score) times the
+        covariance of the whole map.
 
         Args:
             output: (N, 16, h, w) of numbers, as `activation` says.
@@ -131,8 +135,8 @@ class HeatmapCodec:
         window = self._window_moments(maps, peak_xy)
         score = (window.mass / whole.mass if self.activation == 'softmax' else peak).clip(0, 1)
         score = np.where(has_peak, score, 0.0).astype(np.float64)
-        cells_cov = window.covariance + (1 - score)[:, None, None] * whole.covariance
-        cells_cov = _floored(cells_cov, 0.25 ** 2)
+        cells_cov = _floored(window.covariance - self._blur * np.eye(2), 0.25 ** 2)
+        cells_cov = cells_cov + (1 - score)[:, None, None] * whole.covariance
         keypoints = self.cells_to_model(peak_xy + window.mean)
         keypoints[~has_peak] = np.nan
         cells_cov[~has_peak] = np.nan

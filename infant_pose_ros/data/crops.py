@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from infant_pose_ros.codecs.heatmaps import HeatmapCodec
 from infant_pose_ros.data.stills import read_image, Stills
 from infant_pose_ros.geometry.crops import Crop, transform_points
+from infant_pose_ros.media.crops import cut_crop
 from infant_pose_ros.skeleton import MIRRORED_ORDER
 
 CROP_SCALE = 1.25
@@ -28,11 +29,11 @@ def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         tables.append(np.clip(channel * 255, 0, 255))
     image = cv2.LUT(image, np.stack(tables, -1)[None].astype(np.uint8))
     choice = rng.random()
-    side = image.shape[0]
+    size_wh = np.array([image.shape[1], image.shape[0]])
     if choice < 0.2:
-        small = int(side / rng.uniform(1.2, 3.0))
-        image = cv2.resize(cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA),
-                           (side, side), interpolation=cv2.INTER_LINEAR)
+        small = (size_wh / rng.uniform(1.2, 3.0)).astype(int)
+        image = cv2.resize(cv2.resize(image, small, interpolation=cv2.INTER_AREA),
+                           size_wh, interpolation=cv2.INTER_LINEAR)
     elif choice < 0.35:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6))
     if rng.random() < 0.3:
@@ -41,9 +42,9 @@ def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.25:
         image = image.copy()
         for _ in range(rng.integers(1, 3)):
-            width, height = (rng.uniform(0.08, 0.3, 2) * side).astype(int)
-            x, y = rng.integers(0, side - width), rng.integers(0, side - height)
-            image[y:y + height, x:x + width] = rng.integers(0, 256, 3)
+            patch = (rng.uniform(0.08, 0.3, 2) * size_wh).astype(int)
+            x, y = rng.integers(0, size_wh - patch)
+            image[y:y + patch[1], x:x + patch[0]] = rng.integers(0, 256, 3)
     return image
 
 
@@ -83,12 +84,7 @@ class CropDataset(Dataset):
         crop = self.crop_of(index, rng)
         size = self.codec.input_size
         border = tuple(int(v) for v in rng.integers(0, 256, 3)) if self.augment else (0, 0, 0)
-        picture = read_image(self.stills.paths[index])
-        shrink = crop.side_px / size
-        if shrink > 1.6:
-            picture = cv2.GaussianBlur(picture, (0, 0), 0.35 * shrink)
-        image = cv2.warpAffine(picture, crop.frame_to_model, (size, size),
-                               flags=cv2.INTER_LINEAR, borderValue=border)
+        image = cut_crop(read_image(self.stills.paths[index]), crop, border)
         keypoints = transform_points(crop.frame_to_model, self.stills.keypoints_px[index])
         visible = self.stills.visible[index]
         if self.augment:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from infant_pose_ros.geometry.cameras import project
+from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS
 from infant_pose_ros.structures import Camera
 from infant_pose_ros.synthetic.renderer import Rendering
 from infant_pose_ros.synthetic.scene import Scene
 
 #: A keypoint lies inside the body: surface this much nearer, over the body length, still is it.
-_FLESH = 0.12
-#: Fewer pixels of infant than this are no infant.
-MIN_INFANT_PX = 900
+_FLESH = np.full(NUM_KEYPOINTS, 0.12)
+_FLESH[[Joint.PELVIS, Joint.L_HIP, Joint.R_HIP, Joint.THORAX, Joint.UPPER_NECK]] = 0.24
+#: An infant that fills less of the picture than this is not there.
+MIN_INFANT_SHARE = 0.003
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +38,9 @@ class FrameLabels:
 
 def label_frame(scene: Scene, rendering: Rendering, keypoints_world_m: np.ndarray,
                 body_length_m: float) -> FrameLabels | None:
-    """Truth of a rendering; None where less than `MIN_INFANT_PX` of the infant is seen."""
+    """Truth of a rendering; None where too little of the infant is seen."""
     mask = rendering.owner == 1
-    if int(mask.sum()) < MIN_INFANT_PX:
+    if mask.mean() < MIN_INFANT_SHARE:
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=float)
@@ -51,7 +53,7 @@ def label_frame(scene: Scene, rendering: Rendering, keypoints_world_m: np.ndarra
 
 
 def _visible(rendering: Rendering, camera: Camera, keypoints_px: np.ndarray,
-             depth_m: np.ndarray, flesh_m: float) -> np.ndarray:
+             depth_m: np.ndarray, flesh_m: np.ndarray) -> np.ndarray:
     finite = np.isfinite(keypoints_px).all(1)
     column, row = np.rint(np.where(finite[:, None], keypoints_px, -1)).astype(int).T
     inside = finite & (column >= 0) & (row >= 0) & (column < camera.width) & (

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
+import pickle
 import random
+import struct
 from typing import Any
 
 import numpy as np
@@ -39,7 +41,8 @@ class Run:
             return None
         try:
             return torch.load(self.state_path, map_location='cpu', weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError,
+                struct.error) as error:
             raise CheckpointError(
                 f'{self.state_path}: damaged; delete it to begin anew: {error}') from error
 

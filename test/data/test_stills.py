@@ -1,0 +1,27 @@
+import pytest
+
+from infant_pose_ros.data.stills import read_image, Stills
+from infant_pose_ros.errors import DatasetError
+
+
+def test_labels_and_paths_are_read(stills_folder):
+    stills = Stills.open(stills_folder)
+    assert len(stills) == 6
+    assert stills.keypoints_px[2, 6].tolist() == [80, 70]
+    assert read_image(stills.paths[5]).shape == (120, 160, 3)
+
+
+def test_what_is_wrong_is_named(stills_folder, tmp_path):
+    with pytest.raises(DatasetError, match='infant-pose synth'):
+        Stills.open(tmp_path / 'nowhere')
+    (stills_folder / '0000' / 'labels.npz').write_bytes(b'no archive')
+    with pytest.raises(DatasetError, match='labels.npz: damaged'):
+        Stills.open(stills_folder)
+    with pytest.raises(DatasetError, match='missing or not a picture'):
+        read_image(stills_folder / 'meta.json')
+
+
+def test_a_set_without_a_finished_shard_says_so(stills_folder):
+    (stills_folder / '0000').rename(stills_folder / '0000.part')
+    with pytest.raises(DatasetError, match='no finished shard'):
+        Stills.open(stills_folder)

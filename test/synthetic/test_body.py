@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.skeleton import Joint, LEFT_RIGHT_PAIRS
+from infant_pose_ros.synthetic.body import axis_rotation, BodyShape, clothing_map, pose_bodies
+
+
+def test_axis_rotation_turns_the_next_axis_to_the_one_after():
+    for axis in range(3):
+        turned = axis_rotation(axis, np.pi / 2) @ np.eye(3)[(axis + 1) % 3]
+        assert turned == pytest.approx(np.eye(3)[(axis + 2) % 3], abs=1e-12)
+
+
+def test_a_newborn_is_shorter_than_an_infant_of_six_months_and_of_plausible_length():
+    newborn = pose_bodies(BodyShape(age=-0.33), {}, 1).body_length_m
+    older = pose_bodies(BodyShape(age=0.0), {}, 1).body_length_m
+    assert 0.45 < newborn < 0.56
+    assert 0.60 < older < 0.75
+
+
+def test_left_is_left_and_the_pelvis_lies_between_the_hips():
+    keypoints = pose_bodies(BodyShape(), {}, 1).keypoints_m[0]
+    for left, right in LEFT_RIGHT_PAIRS:
+        assert keypoints[left, 0] > 0.02 > -0.02 > keypoints[right, 0]
+    assert keypoints[Joint.PELVIS] == pytest.approx(
+        (keypoints[Joint.L_HIP] + keypoints[Joint.R_HIP]) / 2)
+    heights = keypoints[[Joint.L_ANKLE, Joint.PELVIS, Joint.THORAX, Joint.HEAD_TOP], 2]
+    assert (np.diff(heights) > 0).all()
+
+
+def test_bending_one_knee_moves_that_ankle_back_and_no_other_keypoint():
+    straight = pose_bodies(BodyShape(), {}, 1).keypoints_m[0]
+    bent = pose_bodies(
+        BodyShape(), {'lowerleg01.L': axis_rotation(0, np.array([np.pi / 2]))}, 1).keypoints_m[0]
+    moved = np.linalg.norm(bent - straight, axis=1) > 1e-4
+    assert np.flatnonzero(moved).tolist() == [Joint.L_ANKLE]
+    assert bent[Joint.L_ANKLE, 1] > straight[Joint.L_ANKLE, 1] + 0.05  # the front is at -y
+
+
+def test_bone_lengths_stay_the_same_in_every_pose(bodies):
+    shin = np.linalg.norm(
+        bodies.keypoints_m[:, Joint.L_KNEE] - bodies.keypoints_m[:, Joint.L_ANKLE], axis=1)
+    assert np.ptp(shin) < 0.02 * shin.mean() + 0.012  # the mattress may push an ankle up
+
+
+def test_rotations_of_an_unknown_bone_or_a_wrong_shape_are_refused():
+    with pytest.raises(InvalidInputError, match='tail'):
+        pose_bodies(BodyShape(), {'tail': np.eye(3)[None]}, 1)
+    with pytest.raises(InvalidInputError, match='spine01'):
+        pose_bodies(BodyShape(), {'spine01': np.eye(3)[None]}, 2)
+
+
+def test_clothing_map_knows_limbs_from_trunk():
+    where = clothing_map()
+    assert where.arm.max() > 0.95 and where.leg.max() > 0.95
+    trunk = (where.arm < 0.02) & (where.leg < 0.02)
+    assert 0.1 < trunk.mean() < 0.9
+    assert ((where.arm > 0.3) & (where.leg > 0.3)).sum() == 0
+    assert where.height.min() == 0.0 and where.height.max() == 1.0

@@ -1,0 +1,103 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from infant_pose_ros.geometry.cameras import project
+from infant_pose_ros.skeleton import Joint
+from infant_pose_ros.synthetic.labels import label_frame
+from infant_pose_ros.synthetic.renderer import Renderer
+from infant_pose_ros.synthetic.scene import look_at
+
+
+def above(scene, bodies):
+    """The scene from straight above, everything in view, nothing in the way."""
+    middle = bodies.keypoints_m[0].mean(0)
+    matrix = look_at(middle + [0, 0, 1.2], middle, 0.3)
+    return dataclasses.replace(scene, world_to_camera=matrix, props=(), blanket=None, noise=0.0)
+
+
+def render(renderer, scene, bodies):
+    return renderer.render(scene, bodies.vertices_m[0], bodies.rest_vertices_m)
+
+
+def test_the_same_scene_gives_the_same_picture(renderer, scene, bodies):
+    first, again = render(renderer, scene, bodies), render(renderer, scene, bodies)
+    assert first.image_rgb.shape == (240, 320, 3) and first.image_rgb.dtype == np.uint8
+    assert np.array_equal(first.image_rgb, again.image_rgb)
+    assert first.image_rgb.std() > 3.0
+
+
+def test_silhouette_depth_and_projected_vertices_agree(renderer, scene, bodies):
+    scene = above(scene, bodies)
+    rendering = render(renderer, scene, bodies)
+    rows, columns = np.nonzero(rendering.owner == 1)
+    matrix = scene.world_to_camera
+    camera_m = bodies.vertices_m[0] @ matrix[:, :3].T + matrix[:, 3]
+    pixels = project(scene.camera, camera_m)
+    low, high = pixels.min(0), pixels.max(0)
+    assert [columns.min(), rows.min()] == pytest.approx(low, abs=4.0)  # clothes stand off
+    assert [columns.max(), rows.max()] == pytest.approx(high, abs=4.0)
+    infant_m = rendering.depth_m[rendering.owner == 1]
+    assert camera_m[:, 2].min() - 0.03 < infant_m.min() < camera_m[:, 2].min() + 0.01
+    assert infant_m.max() < 1.2 + bodies.keypoints_m[0].mean(0)[2] + 1e-3
+
+
+def test_keypoints_lie_on_the_infant_and_the_camera_sees_left_as_left(renderer, scene, bodies):
+    scene = above(scene, bodies)
+    rendering = render(renderer, scene, bodies)
+    labels = label_frame(scene, rendering, bodies.keypoints_m[0], bodies.body_length_m)
+    assert labels.visible.sum() >= 10
+    column, row = np.rint(labels.keypoints_px[labels.visible]).astype(int).T
+    assert (rendering.owner[row, column] == 1).mean() > 0.9
+    assert labels.keypoints_px == pytest.approx(project(scene.camera, labels.keypoints_m))
+    up = labels.keypoints_px[Joint.THORAX] - labels.keypoints_px[Joint.PELVIS]
+    left = labels.keypoints_px[Joint.L_SHOULDER] - labels.keypoints_px[Joint.R_SHOULDER]
+    # In a picture y points down: facing the camera, the infant's left is clockwise of up.
+    assert up[0] * left[1] - up[1] * left[0] > 0
+
+
+def test_a_covered_infant_has_no_visible_keypoints_there(renderer, scene, bodies):
+    from infant_pose_ros.synthetic.scene import Blanket
+
+    scene = above(scene, bodies)
+    head = bodies.keypoints_m[0, Joint.HEAD_TOP, :2]
+    feet = bodies.keypoints_m[0, [Joint.L_ANKLE, Joint.R_ANKLE], :2].mean(0)
+    towards = (feet - head) / np.linalg.norm(feet - head)
+    blanket = Blanket(towards, float(bodies.keypoints_m[0, Joint.PELVIS, :2] @ towards) - 0.03, 0)
+    free = label_frame(scene, render(renderer, scene, bodies), bodies.keypoints_m[0], 0.6)
+    covered_scene = dataclasses.replace(scene, blanket=blanket)
+    covered = label_frame(
+        covered_scene, render(renderer, covered_scene, bodies), bodies.keypoints_m[0], 0.6)
+    beyond = bodies.keypoints_m[0, :, :2] @ towards > blanket.edge_m + 0.02
+    assert beyond.sum() >= 3
+    assert not covered.visible[beyond].any()
+    assert np.array_equal(covered.visible[~beyond & ~covered.visible],
+                          np.zeros((~beyond & ~covered.visible).sum(), bool))
+    assert free.visible.sum() > covered.visible.sum()
+
+
+def test_an_infant_out_of_the_picture_has_no_labels(renderer, scene, bodies):
+    matrix = look_at(np.array([9.0, 9.0, 1.0]), np.array([9.0, 9.1, 0.0]), 0.0)
+    scene = dataclasses.replace(scene, world_to_camera=matrix, props=(), blanket=None)
+    rendering = render(renderer, scene, bodies)
+    assert not (rendering.owner == 1).any()
+    assert label_frame(scene, rendering, bodies.keypoints_m[0], 0.6) is None
+
+
+def test_supersampling_keeps_size_and_place(renderer, scene, bodies):
+    scene = dataclasses.replace(above(scene, bodies), blur_px=0.0)
+    fine = Renderer(3, supersample=2)
+    plain, smooth = render(renderer, scene, bodies), render(fine, scene, bodies)
+    assert smooth.image_rgb.shape == plain.image_rgb.shape
+    both = (plain.owner == 1) & (smooth.owner == 1)
+    either = (plain.owner == 1) | (smooth.owner == 1)
+    assert both.sum() / either.sum() > 0.95
+
+
+def test_dark_and_grey_scenes_are_dark_and_grey(renderer, scene, bodies):
+    bright = render(renderer, dataclasses.replace(scene, gain=np.ones(3)), bodies)
+    dark = render(renderer, dataclasses.replace(scene, gain=np.full(3, 0.2)), bodies)
+    assert dark.image_rgb.mean() < 0.8 * bright.image_rgb.mean()
+    grey = render(renderer, dataclasses.replace(scene, grey=True), bodies).image_rgb
+    assert np.ptp(grey.astype(int), axis=2).max() == 0
