@@ -111,12 +111,11 @@ class Demo:
         overlay = {'image': f'{CAMERA}/image', 'keypoints': f'{POSE_NODE}/keypoints',
                    'keypoints_raw': f'{POSE_NODE}/keypoints_raw'}
         given_pose, given_overlay = (
-            [argument for given in (self._options.pose, self._options.overlay)[index]
-             for argument in ('-p', given)] for index in (0, 1))
+            [argument for assignment in given for argument in ('-p', assignment)]
+            for given in (self._options.pose, self._options.overlay))
         length = {'body_length_m': float(self._truth.body_length_m)} if self._truth else {}
         nodes.start('pose_node', ros_arguments(length, pose) + given_pose)
-        nodes.start('overlay_node', ros_arguments({
-            f'qos_overrides.{CAMERA}/image.subscription.depth': 10}, overlay) + given_overlay)
+        nodes.start('overlay_node', ros_arguments({}, overlay) + given_overlay)
         # The pictures wait for all three: pose_node (which subscribes once its models are
         # ready), overlay_node and the recorder.
         nodes.start('camera_node', ros_arguments({

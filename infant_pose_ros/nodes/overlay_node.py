@@ -19,6 +19,8 @@ from infant_pose_ros.ros.running import run_node
 from infant_pose_ros.ros.timing import stamp_to_ns
 
 LOG_PERIOD_S = 5.0
+#: Pictures kept while one is drawn: unlike the pose node's, each of them has its answer.
+IMAGE_DEPTH = 10
 
 
 class OverlayNode(Node):
@@ -45,7 +47,7 @@ class OverlayNode(Node):
             result_qos())
         self._input = ImageInput(
             self, self._settings.image_transport, self._settings.reliability,
-            lambda message: self._add('image', message))
+            lambda message: self._add('image', message), depth=IMAGE_DEPTH)
         self._input.open()
         follow_settings(self, lambda: self._settings, self._apply_settings)
 

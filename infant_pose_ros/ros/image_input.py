@@ -31,6 +31,7 @@ class ImageInput:
         on_image: called with each Image or CompressedImage.
         on_camera_info: called with each CameraInfo; None doesn't subscribe to it.
         on_reopened: called after the image subscription was made anew.
+        depth: pictures kept while the node is busy; 1 keeps the newest.
 
     Raises:
         SettingsError: the QoS override of the reliability is none of `RELIABILITIES`.
@@ -39,12 +40,12 @@ class ImageInput:
     def __init__(self, node: Node, transport: str, reliability: str,
                  on_image: Callable[[Image | CompressedImage], None],
                  on_camera_info: Callable[[CameraInfo], None] | None = None,
-                 on_reopened: Callable[[], None] = lambda: None):
+                 on_reopened: Callable[[], None] = lambda: None, depth: int = 1):
         self._node = node
         self._transport = transport
         self._name = 'image' if transport == 'raw' else 'image/compressed'
         self._on_image, self._on_camera_info = on_image, on_camera_info
-        self._on_reopened = on_reopened
+        self._on_reopened, self._depth = on_reopened, depth
         self.topic = node.resolve_topic_name(self._name)
         self.camera_info_topic = node.resolve_topic_name('camera_info')
         self._setting = self._overridden(reliability)
@@ -108,7 +109,7 @@ class ImageInput:
     def _subscribe(self) -> None:
         self._image_subscription = self._node.create_subscription(
             Image if self._transport == 'raw' else CompressedImage, self._name, self._on_image,
-            image_qos(self.reliability), qos_overriding_options=QoSOverridingOptions(
+            image_qos(self.reliability, self._depth), qos_overriding_options=QoSOverridingOptions(
                 (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)))
 
     def _check(self) -> None:

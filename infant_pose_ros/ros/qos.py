@@ -38,9 +38,9 @@ def camera_info_qos() -> QoSProfile:
     return _profile(10, ReliabilityPolicy.BEST_EFFORT)
 
 
-def image_qos(reliability: ReliabilityPolicy) -> QoSProfile:
-    """For the image subscription: the newest picture only."""
-    return _profile(1, reliability)
+def image_qos(reliability: ReliabilityPolicy, depth: int = 1) -> QoSProfile:
+    """For the image subscription: the newest picture only, or `depth` of them."""
+    return _profile(depth, reliability)
 
 
 def agreed_reliability(setting: str, offered: Iterable[ReliabilityPolicy]) -> ReliabilityPolicy:

@@ -1,0 +1,165 @@
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from infant_pose_ros.evaluation.truth import ClipTruth
+from infant_pose_ros.media.sources import open_source
+from infant_pose_ros.media.writer import VideoWriter
+from infant_pose_ros.nodes.demo_node import make_parser
+from infant_pose_ros.ros.bag import read_back
+from infant_pose_ros.structures import Camera
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMES = 20
+ACCOUNTS = ('frames_in', 'frames_answered', 'frames_dropped', 'frames_lost_in_transport')
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A clip with camera and truth beside it."""
+    path = tmp_path / 'clip.mp4'
+    noise = np.random.default_rng(3).integers(0, 255, (120, 160, 3), np.uint8)
+    with VideoWriter(path, 20.0, (160, 120)) as writer:
+        for _ in range(FRAMES):
+            writer.write(noise)
+    (tmp_path / 'clip_camera_info.yaml').write_text(
+        Camera(150.0, 150.0, 79.5, 59.5, 160, 120).to_camera_info_yaml())
+    points_px = np.tile(np.arange(32.0).reshape(16, 2) * 3.0, (FRAMES, 1, 1))
+    points_m = np.concatenate([points_px / 150.0, np.ones((FRAMES, 16, 1))], axis=-1)
+    ClipTruth(np.arange(FRAMES) / 20.0, points_px, points_m, np.ones((FRAMES, 16), bool),
+              np.tile([0.0, 0.0, 93.0, 93.0], (FRAMES, 1)), 0.62).save(
+                  tmp_path / 'clip_truth.npz')
+    return path
+
+
+@pytest.fixture
+def demo(tmp_path, ros_domain, tiny_checkpoints):
+    """Starts the demo with tiny networks: `demo(*arguments)`."""
+    started = []
+
+    def start(*arguments, weights=True):
+        command = [sys.executable, '-m', 'infant_pose_ros.nodes.demo_node',
+                   '--out', str(tmp_path / 'out'), *map(str, arguments)]
+        for task, path in tiny_checkpoints.items():
+            place = path if weights else tmp_path / 'nowhere' / path.name
+            command += ['--pose', f'{task}_weights:={place}']
+        command += ['--pose', 'detection_score_min:=0.0']
+        environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+        started.append(subprocess.Popen(command, cwd=tmp_path, env=environment, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def children_of(process):
+    path = Path(f'/proc/{process.pid}/task/{process.pid}/children')
+    return [int(word) for word in path.read_text().split()]
+
+
+def name_of(process_id):
+    words = Path(f'/proc/{process_id}/cmdline').read_bytes().split(b'\0')
+    return next((word.decode().rsplit('.', 1)[-1] for word in words if b'.nodes.' in word), '')
+
+
+def wait_for(condition, timeout_s=60.0):
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def is_gone(process_id):
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_from_a_clip_to_video_bag_and_summary(demo, clip, tmp_path):
+    process = demo('--source', clip)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    out = tmp_path / 'out'
+    summary = json.loads((out / 'summary.json').read_text())
+    frames_in, answered, dropped, lost = (summary[name] for name in ACCOUNTS)
+    assert frames_in == FRAMES == answered + dropped + lost
+    assert answered > 0 and 'do not balance' not in errors
+    assert {'rate_hz', 'age_ms_p50', 'age_ms_p95', 'joints_found', 'pckh1', 'pckh2', 'ajpe_px',
+            'ajpe_mm'} <= set(summary)
+    counts = read_back(out / 'bag')
+    assert counts['/camera/camera_info'] == counts['/camera/image/compressed'] == FRAMES
+    for name in ('keypoints', 'keypoints_raw', 'poses', 'joint_states'):
+        assert counts[f'/pose_node/{name}'] == answered, name
+    assert counts['/diagnostics'] > 0 and counts['/pose_node/skeleton_info'] > 0
+    video = open_source(out / 'overlay.mp4')
+    assert video.rate_hz == pytest.approx(20.0) and video.size_wh == (160, 120)
+    assert answered <= len(list(video)) <= FRAMES + 1
+    assert 'frames in' in output and 'read back' in output
+    assert 'frames answered' in errors  # the progress bar
+    skeleton = [line for line in (out / 'logs/pose_node.log').read_text().splitlines()
+                if 'Traceback' in line]
+    assert skeleton == []
+
+
+@pytest.mark.parametrize('name, reason', [('none.mp4', 'no such file'),
+                                          ('broken.mp4', 'can not be opened as a video')])
+def test_a_bad_source_ends_with_one_clear_line(demo, tmp_path, name, reason):
+    (tmp_path / 'broken.mp4').write_text('no video')
+    process = demo('--source', tmp_path / name)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    (line,) = errors.strip().splitlines()
+    assert name in line and reason in line
+    assert output == '' and not (tmp_path / 'out').exists()
+
+
+def test_missing_weights_end_with_the_path(demo, clip):
+    process = demo('--source', clip, weights=False)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert 'nowhere/detector.safetensors' in errors.strip().splitlines()[-1]
+
+
+def test_a_node_that_dies_is_named_and_the_others_end(demo, clip):
+    process = demo('--source', clip, '--rate', '1')
+    wait_for(lambda: len(children_of(process)) == 3)
+    children = {name_of(child): child for child in children_of(process)}
+    assert set(children) == {'camera_node', 'pose_node', 'overlay_node'}
+    os.kill(children['overlay_node'], signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert 'overlay_node ended with signal 9' in errors
+    assert all(is_gone(child) for child in children.values())
+
+
+def test_ctrl_c_ends_early_with_a_summary(demo, clip, tmp_path):
+    process = demo('--source', clip, '--rate', '2')
+    log = tmp_path / 'out/logs/camera_node.log'
+    wait_for(lambda: log.exists() and 'Hz' in log.read_text())
+    time.sleep(2.0)
+    children = children_of(process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    summary = json.loads((tmp_path / 'out/summary.json').read_text())
+    frames_in, answered, dropped, lost = (summary[name] for name in ACCOUNTS)
+    assert 0 < frames_in < FRAMES and frames_in == answered + dropped + lost
+    assert all(is_gone(child) for child in children)
+
+
+def test_options_have_defaults_that_need_nothing():
+    options = make_parser().parse_args([])
+    assert (options.source, str(options.out), options.rate, options.seconds) == ('', 'out', 0, 0)

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from std_msgs.msg import Header
+
+from infant_pose_ros.media.draw import SIDE_COLOURS
+from infant_pose_ros.ros.images import decode_image, encode_compressed, encode_image
+from infant_pose_ros.ros.keypoints import encode_keypoints
+
+MODULE = 'infant_pose_ros.nodes.overlay_node'
+TOPICS = ('image', 'image/compressed', 'keypoints', 'keypoints_raw')
+QUIET = {'show_text': False}
+
+
+def remaps(name):
+    return {topic: f'/{name}/{topic}' for topic in TOPICS} | {'__ns': f'/{name}'}
+
+
+def header(number):
+    result = Header(frame_id='optics')
+    result.stamp.sec, result.stamp.nanosec = number, 5
+    return result
+
+
+def picture(value):
+    return np.full((480, 640, 3), value, np.uint8)
+
+
+def numbers(messages):
+    return [message.header.stamp.sec for message in messages]
+
+
+@pytest.fixture
+def camera_and_answers(probe):
+    """Publishers of a test's pictures and answers, and the overlays that come back."""
+    def connect(name, image_type=Image, topic='image'):
+        overlays = probe.subscribe(Image, f'/{name}/overlay_node/image', 50)
+        return (probe.publisher(image_type, f'/{name}/{topic}', 50, subscribers=1),
+                probe.publisher(PointCloud2, f'/{name}/keypoints', 50, subscribers=1), overlays)
+    return connect
+
+
+def sides_drawn(message):
+    image = decode_image(message)
+    return {side for side, colour in SIDE_COLOURS.items() if (image == colour).all(-1).any()}
+
+
+def test_answers_are_drawn_over_their_own_picture(
+        node_process, camera_and_answers, make_infant, make_result):
+    with node_process(MODULE, params=QUIET, remaps=remaps('own')) as node:
+        images, answers, overlays = camera_and_answers('own')
+        for number in (1, 2, 3):
+            images.publish(encode_image(picture(50 * number), header(number)))
+        # Picture 1 is never answered; 2 has an infant; 3 has none.
+        answers.publish(encode_keypoints(make_result([make_infant()]), header(2)))
+        answers.publish(encode_keypoints(make_result([]), header(3)))
+        overlays.wait_for(2)
+        # An answer may overtake its picture.
+        answers.publish(encode_keypoints(make_result([]), header(4)))
+        images.publish(encode_image(picture(200), header(4)))
+        overlays.wait_for(3)
+        assert numbers(overlays) == [2, 3, 4]
+        assert overlays[0].header == header(2) and overlays[0].encoding == 'rgb8'
+        assert sides_drawn(overlays[0]) == {'left', 'right', 'centre'}
+        assert [decode_image(message)[-1, -1, 0] for message in overlays] == [100, 150, 200]
+        assert (decode_image(overlays[1]) == 150).all()
+        node.interrupt()
+        assert node.wait() == 0
+        assert 'Traceback' not in node.output
+
+
+def test_privacy_can_be_switched_on_and_a_bad_mode_is_refused(
+        node_process, probe, camera_and_answers, make_infant, make_result):
+    def set_privacy(mode):
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=mode)
+        request = SetParameters.Request(parameters=[Parameter(name='privacy', value=value)])
+        return probe.call(SetParameters, '/private/overlay_node/set_parameters',
+                          request).results[0]
+
+    with node_process(MODULE, params=QUIET, remaps=remaps('private')):
+        images, answers, overlays = camera_and_answers('private')
+        refused = set_privacy('mask')
+        assert not refused.successful and "'mask' is not one of" in refused.reason
+        assert set_privacy('black').successful
+        images.publish(encode_image(picture(123), header(1)))
+        answers.publish(encode_keypoints(make_result([make_infant()]), header(1)))
+        (overlay,) = overlays.wait_for(1)
+        assert not (decode_image(overlay) == 123).all(-1).any()
+        assert 'left' in sides_drawn(overlay)
+
+
+def test_compressed_pictures_and_raw_keypoints(
+        node_process, probe, camera_and_answers, make_infant, make_result):
+    params = QUIET | {'image_transport': 'compressed', 'draw_raw': True}
+    with node_process(MODULE, params=params, remaps=remaps('packed')):
+        images, answers, overlays = camera_and_answers('packed', CompressedImage,
+                                                       'image/compressed')
+        raw = probe.publisher(PointCloud2, '/packed/keypoints_raw', 50, subscribers=1)
+        result = make_result([make_infant(raw_shift_px=200.0, lost=range(16))])
+        images.publish(encode_compressed(picture(90), header(1)))
+        answers.publish(encode_keypoints(result, header(1)))
+        raw.publish(encode_keypoints(result, header(1), raw=True))
+        (overlay,) = overlays.wait_for(1)
+        # All smoothed keypoints are lost: what is drawn is raw.
+        assert sides_drawn(overlay)
+
+
+def test_a_truncated_picture_is_left_out_and_the_node_goes_on(
+        node_process, camera_and_answers, make_result):
+    with node_process(MODULE, params=QUIET, remaps=remaps('cut')) as node:
+        images, answers, overlays = camera_and_answers('cut')
+        broken = encode_image(picture(90), header(1))
+        broken.data = broken.data[:1000]
+        images.publish(broken)
+        answers.publish(encode_keypoints(make_result([]), header(1)))
+        node.wait_for_log('left out: .*truncated.* got 1000')
+        images.publish(encode_image(picture(91), header(2)))
+        answers.publish(encode_keypoints(make_result([]), header(2)))
+        overlays.wait_for(1)
+        assert numbers(overlays) == [2]
+
+
+def test_a_bad_parameter_ends_with_one_clear_line(node_process, ros_domain):
+    with node_process(MODULE, params={'privacy': 'mask'}) as node:
+        assert node.wait(60.0) == 1
+        (line,) = node.output.strip().splitlines()
+        assert "'mask' is not one of" in line
