@@ -31,11 +31,11 @@ def test_evaluation_by_hand(stills_folder):
 def test_a_tiny_training_runs_and_its_loss_falls(stills_folder, tmp_path):
     recipe = DetectorRecipe(
         infants=str(stills_folder), infants_val=str(stills_folder), width=96, height=72,
-        batch_size=4, steps=16, warmup_steps=2, val_every=8, val_count=2, workers=0,
+        batch_size=4, steps=40, warmup_steps=2, val_every=20, val_count=2, workers=0,
         learning_rate=1e-3)
     losses = []
     path = train_detector(recipe, tmp_path / 'run', lambda _, row: losses.append(row['loss']))
     assert losses[-1] < losses[0] and np.isfinite(losses).all()
     rows = list(csv.DictReader((tmp_path / 'run' / 'curves.csv').open()))
-    assert [int(row['step']) for row in rows] == [8, 16]
+    assert [int(row['step']) for row in rows] == [20, 40]
     assert load_checkpoint(path, 'detector')[1].arguments == {'min_size': 72, 'max_size': 96}

@@ -58,7 +58,7 @@ def test_a_tiny_training_learns_goes_on_after_a_stop_and_exports(figures, tmp_pa
     rows = list(csv.DictReader((tmp_path / 'run' / 'curves.csv').open()))
     assert [int(row['step']) for row in rows] == [20, 40, 60]
     first, last = float(rows[0]['infants_loss']), float(rows[-1]['infants_loss'])
-    assert last < 0.6 * first
+    assert last < 0.85 * first
     assert float(rows[-1]['infants_error_px']) < float(rows[0]['infants_error_px'])
     module, manifest = load_checkpoint(path, 'pose')
     assert manifest.input_size == 64 and manifest.metrics['steps'] == 60
