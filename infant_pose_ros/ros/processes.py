@@ -1,10 +1,15 @@
-"""Nodes as child processes, and the DDS environment that they share."""
+"""Nodes as child processes, and the DDS environment that they share.
+
+Run as a module, it is the child: `python -m infant_pose_ros.ros.processes PARENT NODE ...`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import ctypes
 import os
 from pathlib import Path
+import runpy
 import signal
 import subprocess
 import sys
@@ -17,6 +22,7 @@ NUM_DOMAINS = 101
 #: How long a node may take to end after SIGINT, s.
 END_TIMEOUT_S = 10.0
 PACKAGE = 'infant_pose_ros'
+_PR_SET_PDEATHSIG = 1
 
 
 class NodeDiedError(InfantPoseError):
@@ -85,12 +91,13 @@ class NodeProcesses:
         """Start `infant_pose_ros.nodes.<name>` with the Python that runs now.
 
         It gets a session of its own: Ctrl-C reaches the parent only, which then ends all in
-        order.
+        order. On Linux it also ends when the parent is killed.
         """
         self._log_folder.mkdir(parents=True, exist_ok=True)
         with open(self.log_path(name), 'wb') as log:
             self._children[name] = subprocess.Popen(
-                [sys.executable, '-m', f'{PACKAGE}.nodes.{name}', *arguments],
+                [sys.executable, '-m', f'{PACKAGE}.ros.processes', str(os.getpid()), name,
+                 *arguments],
                 env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True)
 
@@ -143,3 +150,23 @@ class NodeProcesses:
 
     def __exit__(self, *_exc_info) -> None:
         self.stop()
+
+
+def end_with_parent(parent_id: int) -> None:
+    """Ask Linux to send this process SIGTERM when its parent ends; elsewhere, do nothing."""
+    if sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent_id:
+            raise SystemExit('the parent process has ended')
+
+
+def main() -> None:
+    """Be the child: run the node's module as if it had been started itself."""
+    parent_id, name = int(sys.argv[1]), sys.argv[2]
+    end_with_parent(parent_id)
+    sys.argv[1:] = sys.argv[3:]
+    runpy.run_module(f'{PACKAGE}.nodes.{name}', run_name='__main__', alter_sys=True)
+
+
+if __name__ == '__main__':
+    main()

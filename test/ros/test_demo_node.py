@@ -68,9 +68,14 @@ def children_of(process):
     return [int(word) for word in path.read_text().split()]
 
 
-def name_of(process_id):
-    words = Path(f'/proc/{process_id}/cmdline').read_bytes().split(b'\0')
-    return next((word.decode().rsplit('.', 1)[-1] for word in words if b'.nodes.' in word), '')
+def named_children_of(process):
+    """Process id by node, of those that have got as far as their command line."""
+    found = {}
+    for process_id in children_of(process):
+        words = Path(f'/proc/{process_id}/cmdline').read_bytes().decode().split('\0')
+        if words[1:3] == ['-m', 'infant_pose_ros.ros.processes']:
+            found[words[4]] = process_id
+    return found
 
 
 def wait_for(condition, timeout_s=60.0):
@@ -135,14 +140,22 @@ def test_missing_weights_end_with_the_path(demo, clip):
 
 def test_a_node_that_dies_is_named_and_the_others_end(demo, clip):
     process = demo('--source', clip, '--rate', '1')
-    wait_for(lambda: len(children_of(process)) == 3)
-    children = {name_of(child): child for child in children_of(process)}
+    wait_for(lambda: len(named_children_of(process)) == 3)
+    children = named_children_of(process)
     assert set(children) == {'camera_node', 'pose_node', 'overlay_node'}
     os.kill(children['overlay_node'], signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert 'overlay_node ended with signal 9' in errors
     assert all(is_gone(child) for child in children.values())
+
+
+def test_the_nodes_end_when_the_demo_is_killed(demo, clip):
+    process = demo('--source', clip, '--rate', '1')
+    wait_for(lambda: len(named_children_of(process)) == 3)
+    children = named_children_of(process).values()
+    process.kill()
+    wait_for(lambda: all(is_gone(child) for child in children))
 
 
 def test_ctrl_c_ends_early_with_a_summary(demo, clip, tmp_path):
