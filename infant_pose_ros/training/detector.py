@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-import time
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from infant_pose_ros.geometry.boxes import box_iou
 from infant_pose_ros.models.checkpoints import Manifest, save_checkpoint
 from infant_pose_ros.models.detector import build_detector
 from infant_pose_ros.training.pose import MixedCrops, MixedSampler
-from infant_pose_ros.training.runs import Average, cosine_rate, Run, seed_everything
+from infant_pose_ros.training.runs import Learner, Run, seed_everything
 
 #: LSPet's boxes go around keypoints: widen them to the person, as MPII's rule does.
 _ADULT_PADDING = 0.12
@@ -92,50 +91,30 @@ def train_detector(recipe: DetectorRecipe, folder: str | Path, progress=None) ->
     network = build_detector(recipe.architecture, pretrained=lite or recipe.pretrained or False,
                              **arguments).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate)
-    average, run, step = Average(network, recipe.average_decay), Run(folder), 0
-    state = run.load_state()
-    if state:
-        network.load_state_dict(state['network'])
-        optimiser.load_state_dict(state['optimiser'])
-        average.values, average.steps, step = (
-            state['average'], state['average_steps'], state['step'])
+    learner = Learner(Run(folder), network, optimiser, recipe.learning_rate, recipe.steps,
+                      recipe.warmup_steps, recipe.average_decay)
     loader = DataLoader(
         MixedCrops(tuple(sets)), collate_fn=collate, num_workers=recipe.workers,
         batch_sampler=MixedSampler(
             (len(sets[0]), len(sets[1]) if recipe.adults else 0), recipe.batch_size,
-            recipe.adults_share, recipe.seed, step, recipe.steps))
-    running, started = None, time.monotonic()
+            recipe.adults_share, recipe.seed, learner.step, recipe.steps))
+    path = learner.run.folder / 'detector.safetensors'
     network.train()
     for images, targets in loader:
-        for group in optimiser.param_groups:
-            group['lr'] = recipe.learning_rate * cosine_rate(
-                step, recipe.steps, recipe.warmup_steps)
         losses = network([image.to(device) for image in images],
                          [{k: v.to(device) for k, v in target.items()} for target in targets])
-        loss = sum(losses.values())
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimiser.step()
-        average.update(network)
-        step += 1
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        learner.learn(sum(losses.values()))
         if progress:
-            progress(step, {'loss': running})
-        if step % recipe.val_every == 0 or step == recipe.steps:
+            progress(learner.step, {'loss': learner.loss})
+        if learner.step % recipe.val_every == 0 or learner.step == recipe.steps:
             twin = build_detector(recipe.architecture, **arguments)
-            twin.load_state_dict(average.values)
+            twin.load_state_dict(learner.average.values)
             metrics = evaluate_detector(twin, watched, recipe.val_count)
-            run.log({'step': step, 'minutes': (time.monotonic() - started) / 60,
-                     'train_loss': running, **metrics})
-            run.plot()
-            run.save_state({
-                'network': network.state_dict(), 'optimiser': optimiser.state_dict(),
-                'average': average.values, 'average_steps': average.steps, 'step': step})
-            save_checkpoint(run.folder / 'detector.safetensors', twin, Manifest(
+            learner.record(metrics)
+            save_checkpoint(path, twin, Manifest(
                 name=recipe.name, task='detector', architecture=recipe.architecture,
                 arguments=arguments, keypoints=[], input_size=0,
                 training_data=recipe.training_data, licence='Apache-2.0',
-                metrics={'steps': step, 'batch_size': recipe.batch_size,
+                metrics={'steps': learner.step, 'batch_size': recipe.batch_size,
                          **{key: round(value, 4) for key, value in metrics.items()}}))
-    return run.folder / 'detector.safetensors'
+    return path

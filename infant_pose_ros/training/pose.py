@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 import itertools
 from pathlib import Path
-import time
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from infant_pose_ros.models.checkpoints import Manifest, save_checkpoint
 from infant_pose_ros.models.pose import PoseNetwork
 from infant_pose_ros.skeleton import Joint
 from infant_pose_ros.training.losses import heatmap_cross_entropy, heatmap_mse
-from infant_pose_ros.training.runs import Average, cosine_rate, Run, seed_everything
+from infant_pose_ros.training.runs import Learner, Run, seed_everything
 
 LOSSES = {'softmax': heatmap_cross_entropy, 'none': heatmap_mse}
 
@@ -146,57 +145,36 @@ def train_pose(recipe: PoseRecipe, folder: str | Path, progress=None) -> Path:
     optimiser = torch.optim.AdamW(
         [{'params': head, 'share': 1.0}, {'params': backbone, 'share': recipe.backbone_rate}],
         lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    average = Average(network, recipe.average_decay)
-    run, step = Run(folder), 0
-    state = run.load_state()
-    if state:
-        network.load_state_dict(state['network'])
-        optimiser.load_state_dict(state['optimiser'])
-        average.values, average.steps, step = state['average'], state['average_steps'], state[
-            'step']
+    learner = Learner(Run(folder), network, optimiser, recipe.learning_rate, recipe.steps,
+                      recipe.warmup_steps, recipe.average_decay)
     sizes = (len(train.sets[0]), len(train.sets[1]) if recipe.adults else 0)
     loader = DataLoader(
         train, batch_sampler=MixedSampler(
-            sizes, recipe.batch_size, recipe.adults_share, recipe.seed, step, recipe.steps),
+            sizes, recipe.batch_size, recipe.adults_share, recipe.seed, learner.step,
+            recipe.steps),
         num_workers=recipe.workers, prefetch_factor=4 if recipe.workers else None)
-    loss_of, running, metrics = LOSSES[recipe.activation], None, {}
-    started = time.monotonic()
+    loss_of, path = LOSSES[recipe.activation], learner.run.folder / 'pose.safetensors'
     network.train()
     for image, heatmaps, weight, _ in loader:
-        rate = recipe.learning_rate * cosine_rate(step, recipe.steps, recipe.warmup_steps)
-        for group in optimiser.param_groups:
-            group['lr'] = rate * group['share']
         image = image.to(device, memory_format=torch.channels_last).float() / 255
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
             output = network(image)
-        loss = loss_of(output, heatmaps.to(device), weight.to(device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimiser.step()
-        average.update(network)
-        step += 1
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        learner.learn(loss_of(output, heatmaps.to(device), weight.to(device)))
         if progress:
-            progress(step, {'loss': running})
-        if step % recipe.val_every == 0 or step == recipe.steps:
-            metrics = _watch(recipe, network, average, watched, codec, device)
-            run.log({'step': step, 'minutes': (time.monotonic() - started) / 60,
-                     'train_loss': running, **metrics})
-            run.plot()
-            run.save_state({
-                'network': network.state_dict(), 'optimiser': optimiser.state_dict(),
-                'average': average.values, 'average_steps': average.steps, 'step': step})
-            export_pose(recipe, average.values, metrics, run.folder / 'pose.safetensors', step)
-            network.train()
-    return run.folder / 'pose.safetensors'
+            progress(learner.step, {'loss': learner.loss})
+        if learner.step % recipe.val_every == 0 or learner.step == recipe.steps:
+            metrics = _watch(recipe, learner.average.values, watched, codec)
+            learner.record(metrics)
+            export_pose(recipe, learner.average.values, metrics, path, learner.step)
+    return path
 
 
-def _watch(recipe, network, average, watched, codec, device) -> dict[str, float]:
-    """Figures of the averaged weights on each held-out set."""
+def _watch(recipe: PoseRecipe, weights: dict[str, torch.Tensor],
+           watched: dict[str, CropDataset], codec: HeatmapCodec) -> dict[str, float]:
+    """Figures of the averaged weights on each held-out set, on the CPU."""
     twin = PoseNetwork(recipe.backbone, recipe.deconv_channels).to(
-        device, memory_format=torch.channels_last)
-    twin.load_state_dict(average.values)
+        memory_format=torch.channels_last)
+    twin.load_state_dict(weights)
     return {f'{name}_{key}': value for name, dataset in watched.items()
             for key, value in evaluate_pose(
                 twin, dataset, codec, LOSSES[recipe.activation]).items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pickle
 import random
 import struct
+import time
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,54 @@ def cosine_rate(step: int, steps: int, warmup: int) -> float:
         return (step + 1) / warmup
     progress = min((step - warmup) / max(steps - warmup, 1), 1.0)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Learner:
+    """Takes optimiser steps, keeps the averaged weights and goes on from a run's state.
+
+    Args:
+        run: where the state lies; if there is one, it is taken over.
+        network, optimiser: what learns; a group's `share` scales its learning rate.
+        rate: peak learning rate. steps, warmup_steps: of the schedule.
+        average_decay: of the averaged weights.
+    """
+
+    def __init__(self, run: Run, network: torch.nn.Module, optimiser: torch.optim.Optimizer,
+                 rate: float, steps: int, warmup_steps: int, average_decay: float):
+        self.run, self.network, self.optimiser = run, network, optimiser
+        self.average = Average(network, average_decay)
+        self.step = 0
+        self.loss = float('nan')
+        self._schedule = (rate, steps, warmup_steps)
+        self._started_s = time.monotonic()
+        state = run.load_state()
+        if state:
+            network.load_state_dict(state['network'])
+            optimiser.load_state_dict(state['optimiser'])
+            self.average.values, self.average.steps = state['average'], state['average_steps']
+            self.step = state['step']
+
+    def learn(self, loss: torch.Tensor) -> None:
+        """One step down the gradient of `loss`; `self.loss` follows it smoothly."""
+        rate, steps, warmup_steps = self._schedule
+        for group in self.optimiser.param_groups:
+            group['lr'] = rate * cosine_rate(self.step, steps, warmup_steps) * group.get(
+                'share', 1.0)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.average.update(self.network)
+        self.step += 1
+        value = loss.item()
+        self.loss = value if self.loss != self.loss else 0.98 * self.loss + 0.02 * value
+
+    def record(self, figures: dict[str, float]) -> None:
+        """Store the state and add a row to the curves."""
+        self.run.log({'step': self.step, 'minutes': (time.monotonic() - self._started_s) / 60,
+                      'train_loss': self.loss, **figures})
+        self.run.plot()
+        self.run.save_state({
+            'network': self.network.state_dict(), 'optimiser': self.optimiser.state_dict(),
+            'average': self.average.values, 'average_steps': self.average.steps,
+            'step': self.step})
