@@ -37,7 +37,7 @@ class LifterRecipe(Settings):
     stills_val: str = setting('', 'Rendered stills to watch in the second step.')
     stills_count: int = setting(6000, 'Stills that the pose network looks at.', low=1)
     estimated_share: float = setting(
-        0.3, "Share of the pose network's own output in each batch.", low=0.0, high=1.0)
+        0.3, "Share of the pose network's own output in each batch.", low=0.0, high=0.9)
     pose_weights: str = setting('', 'Checkpoint of the pose network; empty: the bundled one.')
     hidden: int = setting(1024, 'Width.', low=8)
     blocks: int = setting(2, 'Residual blocks.', low=1)

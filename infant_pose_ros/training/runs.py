@@ -87,6 +87,12 @@ class Average:
         self.steps = 0
         self.values = {k: v.detach().clone() for k, v in module.state_dict().items()}
 
+    def restore(self, values: dict[str, torch.Tensor], steps: int) -> None:
+        """Go on from stored values, on the device where the module's lie."""
+        for key, value in self.values.items():
+            value.copy_(values[key])
+        self.steps = steps
+
     @torch.no_grad()
     def update(self, module: torch.nn.Module) -> None:
         """Take one step towards the module; faster in the beginning."""
@@ -136,7 +142,7 @@ class Learner:
         if state:
             network.load_state_dict(state['network'])
             optimiser.load_state_dict(state['optimiser'])
-            self.average.values, self.average.steps = state['average'], state['average_steps']
+            self.average.restore(state['average'], state['average_steps'])
             self.step = state['step']
 
     def learn(self, loss: torch.Tensor) -> None:

@@ -51,3 +51,14 @@ def test_average_follows_slowly_and_copies_counters():
         average.update(module)
     assert 2.9 < average.values['weight'].item() < 3.0
     assert average.values['num_batches_tracked'].item() == 7
+
+
+def test_average_goes_on_from_stored_values():
+    module = torch.nn.Linear(1, 1)
+    average, kept = Average(module, decay=0.5), Average(module, decay=0.5).values
+    kept['weight'] = torch.full((1, 1), 4.0)
+    average.restore(kept, 30)
+    average.update(module)
+    assert average.steps == 31
+    assert average.values['weight'].item() == pytest.approx((4 + module.weight.item()) / 2)
+    assert average.values['weight'] is not kept['weight']
