@@ -116,5 +116,5 @@ def train_detector(recipe: DetectorRecipe, folder: str | Path, progress=None) ->
                 arguments=arguments, keypoints=[], input_size=0,
                 training_data=recipe.training_data, licence='Apache-2.0',
                 metrics={'steps': learner.step, 'batch_size': recipe.batch_size,
-                         **{key: round(value, 4) for key, value in metrics.items()}}))
+                         **{key: round(value, 4) for key, value in metrics.items()}}), half=True)
     return path

@@ -177,7 +177,7 @@ def train_lifter(recipe: LifterRecipe, folder: str | Path, progress=None) -> Pat
         metrics={**{key: round(value, 3) for key, value in metrics.items() if np.ndim(value) == 0},
                  'body_length_mm': CANONICAL_BODY_LENGTH_MM, 'epochs': recipe.epochs,
                  'joint_std_mm': [round(float(v), 2)
-                                  for v in metrics[f'{source}_joint_std_mm']]}))
+                                  for v in metrics[f'{source}_joint_std_mm']]}), half=True)
     return run.folder / 'lifter.safetensors'
 
 

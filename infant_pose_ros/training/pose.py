@@ -191,7 +191,7 @@ def export_pose(recipe: PoseRecipe, weights: dict[str, torch.Tensor], metrics: d
         input_size=recipe.input_size, activation=recipe.activation,
         training_data=recipe.training_data, licence='Apache-2.0',
         metrics={'steps': steps, 'batch_size': recipe.batch_size,
-                 **{key: round(value, 4) for key, value in metrics.items()}}))
+                 **{key: round(value, 4) for key, value in metrics.items()}}), half=True)
 
 
 def _rows(stills: Stills, rows: slice) -> Stills:
