@@ -78,6 +78,10 @@ MIRRORED_ORDER: tuple[int, ...] = _mirrored_order()
 SIDES: tuple[str, ...] = tuple(
     {'l_': 'left', 'r_': 'right'}.get(name[:2], 'centre') for name in KEYPOINT_NAMES)
 
+#: Colour of each side wherever a skeleton is shown, RGB, 0 to 255.
+SIDE_COLOURS_RGB = MappingProxyType({
+    'left': (255, 145, 40), 'right': (60, 175, 255), 'centre': (120, 235, 130)})
+
 #: Head unit of PCKh: upper neck to head top.
 HEAD_SEGMENT: tuple[int, int] = (Joint.UPPER_NECK, Joint.HEAD_TOP)
 

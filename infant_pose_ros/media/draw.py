@@ -6,10 +6,8 @@ import cv2
 import numpy as np
 
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.skeleton import BONES, NUM_KEYPOINTS, SIDES, TrackState
+from infant_pose_ros.skeleton import BONES, NUM_KEYPOINTS, SIDE_COLOURS_RGB, SIDES, TrackState
 
-#: RGB by side of the body; the markers in RViz use the same.
-SIDE_COLOURS = {'left': (255, 145, 40), 'right': (60, 175, 255), 'centre': (120, 235, 130)}
 OUTLINE = (25, 25, 25)
 PRIVACY_MODES = ('off', 'black', 'blur')
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -54,9 +52,9 @@ def draw_pose(image_rgb: np.ndarray, keypoints_px: np.ndarray, score: np.ndarray
         for a, b in bones:
             width = 1 if thin else unit * ((3 if sure[a] and sure[b] else 1) + 2 * outline)
             _line(image_rgb, points[a], points[b],
-                  OUTLINE if outline else SIDE_COLOURS[SIDES[b]], width)
+                  OUTLINE if outline else SIDE_COLOURS_RGB[SIDES[b]], width)
     for joint in np.flatnonzero(shown):
-        _joint(image_rgb, points[joint], SIDE_COLOURS[SIDES[joint]],
+        _joint(image_rgb, points[joint], SIDE_COLOURS_RGB[SIDES[joint]],
                sure[joint], unit, thin)
     return image_rgb
 

@@ -8,11 +8,9 @@ from rclpy.duration import Duration
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from infant_pose_ros.skeleton import BONES, Joint, SIDES, TrackState
+from infant_pose_ros.skeleton import BONES, Joint, SIDE_COLOURS_RGB, SIDES, TrackState
 from infant_pose_ros.structures import FrameResult, TrackedInfant
 
-SIDE_COLOURS = {'left': (0.10, 0.65, 1.00), 'right': (1.00, 0.45, 0.10),
-                'centre': (0.95, 0.95, 0.95)}
 JOINT_DIAMETER_M = 0.022
 BONE_WIDTH_M = 0.009
 TEXT_HEIGHT_M = 0.04
@@ -24,7 +22,7 @@ LIFETIME_S = 1.0
 
 
 def _colour(joint: int, state: int) -> ColorRGBA:
-    red, green, blue = SIDE_COLOURS[SIDES[joint]]
+    red, green, blue = (value / 255.0 for value in SIDE_COLOURS_RGB[SIDES[joint]])
     alpha = 1.0 if state == TrackState.MEASURED else PREDICTED_ALPHA
     return ColorRGBA(r=red, g=green, b=blue, a=alpha)
 

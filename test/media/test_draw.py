@@ -2,14 +2,8 @@ import numpy as np
 import pytest
 
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.media.draw import (
-    draw_box,
-    draw_label,
-    draw_pose,
-    private_background,
-    SIDE_COLOURS,
-)
-from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS, SIDES, TrackState
+from infant_pose_ros.media.draw import draw_box, draw_label, draw_pose, private_background
+from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS, SIDE_COLOURS_RGB, SIDES, TrackState
 
 
 @pytest.fixture
@@ -33,8 +27,8 @@ def test_every_joint_gets_the_colour_of_its_side_in_place(picture, pose):
     keypoints, score, state = pose
     assert draw_pose(picture, keypoints, score, state) is picture
     for joint in range(NUM_KEYPOINTS):
-        assert colour_at(picture, keypoints[joint]) == SIDE_COLOURS[SIDES[joint]]
-    assert len(set(SIDE_COLOURS.values())) == 3
+        assert colour_at(picture, keypoints[joint]) == SIDE_COLOURS_RGB[SIDES[joint]]
+    assert len(set(SIDE_COLOURS_RGB.values())) == 3
 
 
 def test_missing_lost_and_unsure_joints_are_left_out(picture, pose):
@@ -47,8 +41,8 @@ def test_missing_lost_and_unsure_joints_are_left_out(picture, pose):
     score[Joint.HEAD_TOP] = 0.1
     draw_pose(picture, keypoints, score, state, score_min=0.2)
     for place in (wrist, keypoints[Joint.L_ANKLE], keypoints[Joint.HEAD_TOP]):
-        assert colour_at(picture, place) not in SIDE_COLOURS.values()
-    assert colour_at(picture, keypoints[Joint.PELVIS]) == SIDE_COLOURS['centre']
+        assert colour_at(picture, place) not in SIDE_COLOURS_RGB.values()
+    assert colour_at(picture, keypoints[Joint.PELVIS]) == SIDE_COLOURS_RGB['centre']
 
 
 def test_nothing_is_drawn_without_a_joint_to_draw(picture, pose):
@@ -67,7 +61,7 @@ def test_a_predicted_joint_is_hollow(picture, pose):
     state[Joint.L_KNEE] = TrackState.PREDICTED
     draw_pose(picture, lone, score, state)
     assert colour_at(picture, (200, 200)) == (90, 90, 90)
-    assert colour_at(picture, (205, 200)) == pytest.approx(SIDE_COLOURS['left'], abs=50)
+    assert colour_at(picture, (205, 200)) == pytest.approx(SIDE_COLOURS_RGB['left'], abs=50)
 
 
 def test_thin_draws_less(picture, pose):

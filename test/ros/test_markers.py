@@ -3,8 +3,8 @@ import math
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
-from infant_pose_ros.ros.markers import MarkerEncoder, PREDICTED_ALPHA, SIDE_COLOURS
-from infant_pose_ros.skeleton import BONES, Joint
+from infant_pose_ros.ros.markers import MarkerEncoder, PREDICTED_ALPHA
+from infant_pose_ros.skeleton import BONES, Joint, SIDE_COLOURS_RGB
 
 HEADER = Header(frame_id='cot_optical')
 
@@ -28,8 +28,11 @@ def test_one_skeleton_is_spheres_lines_and_a_label(make_result, make_infant):
 def test_sides_are_coloured_apart_and_predicted_joints_are_faint(make_result, make_infant):
     infant = make_infant(predicted=[Joint.R_KNEE])
     colours = by_part(MarkerEncoder('cot').encode(make_result([infant]), HEADER))['joints'].colors
-    reds = [round(colours[joint].r, 3) for joint in (Joint.L_KNEE, Joint.R_KNEE, Joint.PELVIS)]
-    assert reds == [SIDE_COLOURS[side][0] for side in ('left', 'right', 'centre')]
+    for joint, side in ((Joint.L_KNEE, 'left'), (Joint.R_KNEE, 'right'),
+                        (Joint.PELVIS, 'centre')):
+        shown = colours[joint]
+        assert tuple(round(255 * value) for value in (shown.r, shown.g, shown.b)) == \
+            SIDE_COLOURS_RGB[side]
     assert math.isclose(colours[Joint.R_KNEE].a, PREDICTED_ALPHA, rel_tol=1e-6)
     assert colours[Joint.L_KNEE].a == 1.0
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from infant_pose_ros.config import OverlayNodeSettings
-from infant_pose_ros.media.draw import SIDE_COLOURS
 from infant_pose_ros.ros.keypoints import keypoint_rows
 from infant_pose_ros.ros.overlay import draw_answer, RateMeter, StampMatcher
+from infant_pose_ros.skeleton import SIDE_COLOURS_RGB
 
 
 def test_matcher_pairs_by_stamp_whichever_comes_first():
@@ -64,7 +64,7 @@ def picture():
 
 
 def has_colour(image, side):
-    return bool((image == SIDE_COLOURS[side]).all(axis=-1).any())
+    return bool((image == SIDE_COLOURS_RGB[side]).all(axis=-1).any())
 
 
 def test_draw_answer_draws_and_leaves_the_picture_alone(picture, make_infant, make_result):
@@ -72,7 +72,7 @@ def test_draw_answer_draws_and_leaves_the_picture_alone(picture, make_infant, ma
     before = picture.copy()
     drawn = draw_answer(picture, rows, None, OverlayNodeSettings(), 12.3)
     assert (picture == before).all()
-    assert all(has_colour(drawn, side) for side in SIDE_COLOURS)
+    assert all(has_colour(drawn, side) for side in SIDE_COLOURS_RGB)
 
 
 def test_draw_answer_without_infants_or_text_is_the_picture(picture, make_result):

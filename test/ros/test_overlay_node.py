@@ -5,9 +5,9 @@ from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from infant_pose_ros.media.draw import SIDE_COLOURS
 from infant_pose_ros.ros.images import decode_image, encode_compressed, encode_image
 from infant_pose_ros.ros.keypoints import encode_keypoints
+from infant_pose_ros.skeleton import SIDE_COLOURS_RGB
 
 MODULE = 'infant_pose_ros.nodes.overlay_node'
 TOPICS = ('image', 'image/compressed', 'keypoints', 'keypoints_raw')
@@ -44,7 +44,7 @@ def camera_and_answers(probe):
 
 def sides_drawn(message):
     image = decode_image(message)
-    return {side for side, colour in SIDE_COLOURS.items() if (image == colour).all(-1).any()}
+    return {side for side, colour in SIDE_COLOURS_RGB.items() if (image == colour).all(-1).any()}
 
 
 def test_answers_are_drawn_over_their_own_picture(
