@@ -121,14 +121,15 @@ class VideoSource(FrameSource):
 
 
 class FolderSource(FrameSource):
-    """A folder of pictures, in natural order (`frame_2` before `frame_10`)."""
+    """A folder of pictures, in natural order (`frame_2` before `frame_10`).
+
+    Where it holds none itself, those in `rgb` or `images` are taken, or else those of all its
+    folders with numbers as names, one after the other (what `infant-pose synth` writes).
+    """
 
     def __init__(self, folder: Path, fps: float | None = None):
-        self._paths: list[Path] = []
-        for place in (folder, *(folder / name for name in PICTURE_SUBFOLDERS)):
-            self._paths = pictures_in(place)
-            if self._paths:
-                break
+        self._folder = folder
+        self._paths = _pictures_of(folder)
         if not self._paths:
             raise SourceError(f'source {folder}: the folder holds no pictures '
                               f'({" ".join(s[1:] for s in PICTURE_SUFFIXES)}); {_HELP}')
@@ -139,7 +140,8 @@ class FolderSource(FrameSource):
 
     def _pictures(self) -> Iterator[tuple[str, np.ndarray]]:
         for path in self._paths:
-            yield path.name, _read_picture(path)
+            inside = path.parent.name.isdigit() and path.parent != self._folder
+            yield f'{path.parent.name}/{path.name}' if inside else path.name, _read_picture(path)
 
 
 class WebcamSource(FrameSource):
@@ -221,6 +223,17 @@ def pictures_in(folder: Path) -> list[Path]:
     paths = [path for path in folder.iterdir()
              if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
     return sorted(paths, key=lambda path: natural_key(path.name))
+
+
+def _pictures_of(folder: Path) -> list[Path]:
+    """The pictures that make up a folder source, in order."""
+    for place in (folder, *(folder / name for name in PICTURE_SUBFOLDERS)):
+        paths = pictures_in(place)
+        if paths:
+            return paths
+    shards = sorted((place for place in folder.iterdir() if place.name.isdigit()),
+                    key=lambda place: int(place.name))
+    return [path for shard in shards for path in pictures_in(shard)]
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

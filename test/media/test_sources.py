@@ -80,6 +80,23 @@ def test_folder_takes_pictures_of_rgb_inside(tmp_path):
     assert source.camera_info_path == tmp_path / 'camera_info.yaml'
 
 
+def test_folder_takes_numbered_folders_in_order(tmp_path):
+    for name in ('0000/00001.jpg', '0000/00000.jpg', '0010/00000.jpg', '0002/00000.jpg',
+                 '0011.part/00000.jpg', 'depth/00000.jpg'):
+        write_picture(tmp_path / name)
+    (tmp_path / 'meta.json').write_text('{}')
+    source = open_source(tmp_path)
+    assert source.num_frames == 4
+    assert [frame.name for frame in source] == [
+        '0000/00000.jpg', '0000/00001.jpg', '0002/00000.jpg', '0010/00000.jpg']
+
+
+def test_pictures_of_its_own_come_before_numbered_folders(tmp_path):
+    write_picture(tmp_path / '1' / 'own.png')
+    write_picture(tmp_path / '1' / '2' / 'other.png')
+    assert [frame.name for frame in open_source(tmp_path / '1')] == ['own.png']
+
+
 def test_a_grey_picture_comes_as_rgb(tmp_path):
     assert cv2.imwrite(str(tmp_path / 'grey.png'), np.full((24, 32), 90, np.uint8))
     (frame,) = open_source(tmp_path)
