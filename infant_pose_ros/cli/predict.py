@@ -11,7 +11,6 @@ from pathlib import Path
 import sys
 import time
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -19,7 +18,7 @@ from infant_pose_ros.cli.settings import add_settings_arguments, settings_from_a
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.media.draw import draw_box, draw_pose
 from infant_pose_ros.media.sources import FrameSource, open_source, SourceFrame
-from infant_pose_ros.media.writer import VideoWriter
+from infant_pose_ros.media.writer import fitted_picture, VideoWriter
 from infant_pose_ros.pipeline import PosePipeline
 from infant_pose_ros.skeleton import KEYPOINT_NAMES, NUM_KEYPOINTS, TrackState
 from infant_pose_ros.structures import Camera, FrameResult, TrackedInfant
@@ -178,22 +177,7 @@ class _OverlayWriter:
             draw_box(image, infant.box_xyxy)
             draw_pose(image, shown.keypoints_px, shown.score, shown.state,
                       score_min=self._score_min if self._raw else 0.0)
-        self._video.write(_fitted_picture(image, self._video.size_wh))
-
-
-def _fitted_picture(image_rgb: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """The picture scaled into `size_wh` px, its proportions kept, on black."""
-    height, width = image_rgb.shape[:2]
-    if (width, height) == size_wh:
-        return image_rgb
-    scale = min(size_wh[0] / width, size_wh[1] / height)
-    new_w, new_h = (min(max(round(side * scale), 1), limit)
-                    for side, limit in zip((width, height), size_wh))
-    canvas = np.zeros((size_wh[1], size_wh[0], 3), dtype=np.uint8)
-    left, top = (size_wh[0] - new_w) // 2, (size_wh[1] - new_h) // 2
-    canvas[top:top + new_h, left:left + new_w] = cv2.resize(
-        image_rgb, (new_w, new_h), interpolation=cv2.INTER_AREA)
-    return canvas
+        self._video.write(fitted_picture(image, self._video.size_wh))
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:

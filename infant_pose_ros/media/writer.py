@@ -64,3 +64,18 @@ class VideoWriter:
 
     def __exit__(self, *_exc_info) -> None:
         self.close()
+
+
+def fitted_picture(image_rgb: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """The picture (H, W, 3) uint8 scaled into `size_wh` px, its proportions kept, on black."""
+    height, width = image_rgb.shape[:2]
+    if (width, height) == tuple(size_wh):
+        return image_rgb
+    scale = min(size_wh[0] / width, size_wh[1] / height)
+    new_w, new_h = (min(max(round(side * scale), 1), limit)
+                    for side, limit in zip((width, height), size_wh))
+    canvas = np.zeros((size_wh[1], size_wh[0], 3), dtype=np.uint8)
+    left, top = (size_wh[0] - new_w) // 2, (size_wh[1] - new_h) // 2
+    canvas[top:top + new_h, left:left + new_w] = cv2.resize(
+        image_rgb, (new_w, new_h), interpolation=cv2.INTER_AREA)
+    return canvas

@@ -33,6 +33,7 @@ SETTLE_TIMEOUT_S = 10.0
 #: Nothing new for this long: all that was on its way has come, s.
 QUIET_S = 1.0
 POLL_S = 0.1
+EXIT_INTERRUPTED = 130
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -91,6 +92,7 @@ class Demo:
             with NodeProcesses(self._out / 'logs', environment) as nodes, \
                     RawSubscriptions('infant_pose_demo', topics, self._put_into(recorder)):
                 self._start(nodes)
+                self._wait_for_pictures(nodes, recorder)
                 self._follow(nodes, recorder)
                 self._settle(nodes, recorder)
         finally:
@@ -122,19 +124,21 @@ class Demo:
             'source': self._options.source, 'rate_hz': float(self._options.rate), 'loop': False,
             'wait_for_subscribers': 3}, {'__ns': CAMERA}))
 
-    def _follow(self, nodes: NodeProcesses, recorder: Recorder) -> None:
-        """Show how it goes until the camera has ended, or was ended."""
+    def _wait_for_pictures(self, nodes: NodeProcesses, recorder: Recorder) -> None:
         print('starting the nodes and loading the models ...', flush=True)
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not recorder.camera_stamps_ns and nodes.is_running('camera_node'):
             nodes.check(may_end=['camera_node'])
             if self._stop_asked.wait(POLL_S):
-                return
+                raise InfantPoseError('interrupted before the first picture')
             if recorder.failure or time.monotonic() > deadline_s:
                 raise InfantPoseError(
                     f'pose_node: {recorder.failure}' if recorder.failure else
                     f'no picture within {START_TIMEOUT_S:g} s: see the logs in '
                     f'{self._out / "logs"}; pose_node says: {recorder.problem or "nothing"}')
+
+    def _follow(self, nodes: NodeProcesses, recorder: Recorder) -> None:
+        """Show how it goes until the camera has ended, or was ended."""
         end_s = time.monotonic() + self._seconds if self._seconds else float('inf')
         with tqdm(total=self._num_frames, unit='frame', desc='frames answered') as bar:
             while nodes.is_running('camera_node'):
@@ -170,6 +174,9 @@ class Demo:
         print(f'{self._out / "bag"}: {sum(counts.values())} messages of {len(counts)} topics, '
               'read back')
         print(path)
+        notes += [f'{count} {what}: too slow to record them all' for what, count in (
+            ('camera pictures are not in the bag', recorder.left_out['image']),
+            ('pictures are not in the overlay video', recorder.left_out['overlay'])) if count]
         if recorder.problem:
             notes.append(f'pose_node says: {recorder.problem}')
         for note in notes:
@@ -194,7 +201,11 @@ def _published(nodes: NodeProcesses) -> int | None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Console script `infant_pose_demo`: 0 when all went well, else one clear line and 1."""
+    """Console script `infant_pose_demo`.
+
+    Returns:
+        0 when all went well, else, after one clear line, 1, or 130 for an early interrupt.
+    """
     options = make_parser().parse_args(args)
     try:
         source_given = options.source or bundled_clip()
@@ -206,6 +217,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except (InfantPoseError, OSError) as error:
         print(f'infant_pose_demo: {error}', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:       # while the source is opened; later, it asks to stop
+        print('infant_pose_demo: interrupted', file=sys.stderr)
+        return EXIT_INTERRUPTED
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -19,7 +20,7 @@ from visualization_msgs.msg import MarkerArray
 from infant_pose_ros.errors import InfantPoseError
 from infant_pose_ros.evaluation.summary import FrameRecord, summarise
 from infant_pose_ros.evaluation.truth import ClipTruth
-from infant_pose_ros.media.writer import VideoWriter
+from infant_pose_ros.media.writer import fitted_picture, VideoWriter
 from infant_pose_ros.ros.bag import BagWriter
 from infant_pose_ros.ros.images import decode_image, encode_compressed
 from infant_pose_ros.ros.keypoints import decode_keypoints
@@ -28,6 +29,10 @@ from infant_pose_ros.ros.timing import NS_PER_S, stamp_to_ns
 JPEG_QUALITY = 85
 #: A picture is held in the video for this long at most while none follows, s.
 HOLD_MAX_S = 5.0
+#: Pictures that wait to be recorded take this much memory at most; more are left out, bytes.
+WAITING_MAX_BYTES = 256 * 2**20
+#: Roles of the topics that carry pictures.
+PICTURE_ROLES = ('image', 'overlay')
 _POLITENESS = 10
 _COUNTERS = ('frames_in', 'frames_answered', 'frames_dropped', 'frames_stale', 'frames_failed',
              'frames_in_flight', 'frames_lost_in_transport')
@@ -59,7 +64,10 @@ def demo_topics(camera: str, pose_node: str, overlay_node: str) -> dict[str, Top
 
 
 class HeldVideo:
-    """A video of constant rate from pictures at any times: each is held until the next one."""
+    """A video of constant rate from pictures at any times: each is held until the next one.
+
+    Pictures of other sizes are fitted into the first one's.
+    """
 
     def __init__(self, path: Path, rate_hz: float):
         self._path, self._rate_hz = path, rate_hz
@@ -78,6 +86,7 @@ class HeldVideo:
             self._start_ns = stamp_ns
             self._writer = VideoWriter(self._path, self._rate_hz, image_rgb.shape[1::-1])
             self._last_rgb = image_rgb
+        image_rgb = fitted_picture(image_rgb, self._writer.size_wh)
         place = round((stamp_ns - self._start_ns) / NS_PER_S * self._rate_hz)
         hold_until = min(place, self.num_frames + round(HOLD_MAX_S * self._rate_hz))
         while self.num_frames < hold_until:
@@ -95,9 +104,15 @@ class Recorder:
     """Takes serialised messages from any thread and works on them on one of its own.
 
     Camera pictures go into the bag as JPEG, the overlay into the video, everything else into
-    the bag as it came. The thread gives way to the nodes where the CPU is short.
+    the bag as it came. The thread gives way to the nodes where the CPU is short; pictures that
+    it falls too far behind with are left out and counted, everything else is kept.
+
+    Args:
+        folder: gets `bag/` and `overlay.mp4`. rate_hz: of the video. topics: by role.
+        waiting_max_bytes: how much memory waiting pictures may take.
 
     Attributes:
+        left_out: pictures that were left out, by role.
         camera_stamps_ns: stamps of all CameraInfo messages, in order.
         records: one `FrameRecord` for each keypoints message.
         counters: pose_node's last frame counters; empty before its first diagnostics.
@@ -107,8 +122,12 @@ class Recorder:
         error: what ended the recording early, or None.
     """
 
-    def __init__(self, folder: Path, rate_hz: float, topics: dict[str, Topic]):
+    def __init__(self, folder: Path, rate_hz: float, topics: dict[str, Topic],
+                 waiting_max_bytes: int = WAITING_MAX_BYTES):
         self._topics = topics
+        self._waiting_max_bytes, self._waiting_bytes = waiting_max_bytes, 0
+        self._waiting_lock = threading.Lock()
+        self.left_out: Counter[str] = Counter()
         self._bag = BagWriter(folder / 'bag')
         self._video = HeldVideo(folder / 'overlay.mp4', rate_hz)
         self._queue: queue.SimpleQueue[tuple[str, int, bytes] | None] = queue.SimpleQueue()
@@ -136,6 +155,12 @@ class Recorder:
 
     def put(self, role: str, received_ns: int, data: bytes) -> None:
         """Hand over a serialised message of the topic in this role."""
+        if role in PICTURE_ROLES:
+            with self._waiting_lock:
+                if self._waiting_bytes + len(data) > self._waiting_max_bytes:
+                    self.left_out[role] += 1
+                    return
+                self._waiting_bytes += len(data)
         self._queue.put((role, received_ns, data))
 
     def close(self) -> None:
@@ -149,6 +174,9 @@ class Recorder:
         if hasattr(os, 'setpriority'):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _POLITENESS)
         while (entry := self._queue.get()) is not None:
+            if entry[0] in PICTURE_ROLES:
+                with self._waiting_lock:
+                    self._waiting_bytes -= len(entry[2])
             if self.error is None:
                 try:
                     self._record(*entry)
@@ -157,7 +185,7 @@ class Recorder:
 
     def _record(self, role: str, received_ns: int, data: bytes) -> None:
         topic = self._topics[role]
-        if role not in ('image', 'overlay'):
+        if role not in PICTURE_ROLES:
             self._bag.write(topic.name, topic.message_type, received_ns, data, topic.latched)
         special = self._special.get(role)
         if special is not None:

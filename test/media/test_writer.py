@@ -3,7 +3,7 @@ import pytest
 
 from infant_pose_ros.errors import InvalidInputError, SourceError
 from infant_pose_ros.media.sources import open_source
-from infant_pose_ros.media.writer import VideoWriter
+from infant_pose_ros.media.writer import fitted_picture, VideoWriter
 
 
 def test_round_trip_keeps_rate_count_and_colours(tmp_path):
@@ -43,3 +43,16 @@ def test_a_place_that_can_not_be_written(tmp_path, capfd):
     with pytest.raises(SourceError, match='can not be written'):
         VideoWriter(tmp_path / 'out.unknown', 30.0, (64, 48))
     assert capfd.readouterr().err == ''
+
+
+def test_a_picture_of_another_size_is_fitted_in_on_black():
+    tall = np.full((40, 10, 3), 200, np.uint8)
+    fitted = fitted_picture(tall, (64, 20))     # by half: 5 px wide, in the middle of 64
+    assert fitted.shape == (20, 64, 3)
+    assert (fitted[:, 29:34] == 200).all()
+    assert not fitted[:, :29].any() and not fitted[:, 34:].any()
+
+
+def test_a_picture_that_fits_is_not_copied():
+    picture = np.zeros((20, 64, 3), np.uint8)
+    assert fitted_picture(picture, (64, 20)) is picture

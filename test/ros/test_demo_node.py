@@ -173,6 +173,18 @@ def test_ctrl_c_ends_early_with_a_summary(demo, clip, tmp_path):
     assert all(is_gone(child) for child in children)
 
 
+def test_ctrl_c_before_the_first_picture_is_one_line(demo, clip):
+    process = demo('--source', clip)
+    wait_for(lambda: len(named_children_of(process)) == 3)
+    children = named_children_of(process).values()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.strip() == 'infant_pose_demo: interrupted before the first picture'
+    assert output.strip() == 'starting the nodes and loading the models ...'
+    assert all(is_gone(child) for child in children)
+
+
 def test_options_have_defaults_that_need_nothing():
     options = make_parser().parse_args([])
     assert (options.source, str(options.out), options.rate, options.seconds) == ('', 'out', 0, 0)

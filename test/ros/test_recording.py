@@ -1,4 +1,5 @@
 import json
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
@@ -102,6 +103,41 @@ def test_recorder_sorts_messages_into_bag_video_and_records(tmp_path, make_infan
                 '/pose_node/keypoints': 3, '/pose_node/skeleton_info': 1, '/diagnostics': 2}
     assert dict(read_back(tmp_path / 'bag')) == recorder.bag_counts == expected
     assert recorder.video_frames == open_source(tmp_path / 'overlay.mp4').num_frames == 3
+
+
+def test_pictures_of_mixed_sizes_are_fitted_into_the_first_ones(tmp_path):
+    video = HeldVideo(tmp_path / 'out.mp4', 10.0)
+    video.add(0, picture(200))
+    video.add(200_000_000, np.full((96, 64, 3), 200, np.uint8))     # by half: 32 of 64 columns
+    video.close()
+    first, held, fitted = (frame.image_rgb for frame in open_source(tmp_path / 'out.mp4'))
+    assert first.shape == held.shape == fitted.shape == (48, 64, 3)
+    assert float(fitted[:, 20:44].mean()) == pytest.approx(200, abs=8)
+    assert float(fitted[:, :12].mean()) == pytest.approx(0, abs=8)
+
+
+def test_pictures_that_can_not_wait_are_left_out_and_counted(tmp_path):
+    data = serialize_message(encode_image(picture(1), header(1)))
+    recorder = Recorder(tmp_path, 10.0, TOPICS, waiting_max_bytes=len(data) - 1)
+    for role in ('image', 'overlay', 'image'):
+        recorder.put(role, 1, data)
+    recorder.put('skeleton_info', 5, serialize_message(String(data='{}')))
+    recorder.close()
+    assert dict(recorder.left_out) == {'image': 2, 'overlay': 1}
+    assert recorder.bag_counts == {'/pose_node/skeleton_info': 1} and not recorder.video_frames
+
+
+def test_a_recorded_picture_makes_room_for_the_next(tmp_path):
+    data = serialize_message(encode_image(picture(1), header(1)))
+    recorder = Recorder(tmp_path, 10.0, TOPICS, waiting_max_bytes=len(data))
+    for count in (1, 2, 3):
+        recorder.put('image', count, data)
+        deadline_s = time.monotonic() + 20.0
+        while recorder.bag_counts.get('/camera/image/compressed') != count:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+    recorder.close()
+    assert not recorder.left_out
 
 
 def test_recorder_tells_a_problem_from_a_failure(tmp_path):
