@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+import threading
 import time
 from typing import Any
 
@@ -39,7 +40,8 @@ from infant_pose_ros.structures import Camera, FrameResult
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 #: What may go wrong with one frame, or while loading; the node goes on.
-FRAME_ERRORS = (InfantPoseError, RuntimeError, ValueError, cv2.error)
+FRAME_ERRORS = (InfantPoseError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
+                ArithmeticError, cv2.error)
 LOAD_ERRORS = (InfantPoseError, RuntimeError, ValueError, OSError, ImportError)
 LOG_PERIOD_S = 5.0
 CAMERA_INFO_RECENT_S = 2.0
@@ -65,6 +67,7 @@ class PoseNode(LifecycleNode):
         self._problem: str | None = None
         self._description: dict[str, Any] = {}
         self._pipeline = self._outputs = self._input = self._worker = None
+        self._tracks_lock = threading.Lock()    # held while a frame is answered, or all is reset
         self._counters, self._capture_clock = FrameCounters(), CaptureClock()
         self._transport_watch = TransportWatch()
         self._camera: Camera | None = None
@@ -116,8 +119,7 @@ class PoseNode(LifecycleNode):
         """Start the worker and subscribe."""
         super().on_activate(state)
         self._enabled = True
-        self._pipeline.reset(self._settings.camera_name)
-        self._outputs.reset()
+        self._reset_tracks()
         self._outputs.clear_markers(self._header_now(), everything=True)
         self._publish_skeleton_info()
         self._worker = NewestFrameWorker(self._process, lambda _: self._counters.dropped())
@@ -221,12 +223,14 @@ class PoseNode(LifecycleNode):
             self._counters.stale(time.monotonic(), age_s)
             return
         try:
-            result, stage_ms = self._answer(frame, stamp_s)
+            with self._tracks_lock:
+                result, stage_ms = self._answer(frame, stamp_s)
         except FRAME_ERRORS as error:
-            self._counters.failed(time.monotonic(), f'{type(error).__name__}: {error}')
+            reason = f'{type(error).__name__}: {error}'
+            self._counters.failed(time.monotonic(), reason)
             if self.context.ok():
                 self.get_logger().error(
-                    f'frame {stamp_s:.3f} failed: {error}', throttle_duration_sec=LOG_PERIOD_S)
+                    f'frame {stamp_s:.3f} failed: {reason}', throttle_duration_sec=LOG_PERIOD_S)
             return
         age_s = self._age_s(stamp_ns)
         self._counters.answered(time.monotonic(), None if age_s is None else age_s * 1000.0,
@@ -275,11 +279,12 @@ class PoseNode(LifecycleNode):
             response.message = f'the node is {self._phase}: activate it first'
             return response
         if request.data and not self._enabled:
-            self._pipeline.reset(self._settings.camera_name)
-            self._outputs.reset()
+            self._reset_tracks()
             self._begin_input()
         elif not request.data and self._enabled:
             self._input.close()
+            if not self._worker.drain():
+                self.get_logger().warning('a frame is still being worked on')
             self._outputs.clear_markers(self._header_now())
         self._enabled = request.data
         response.success, response.message = True, 'enabled' if request.data else 'disabled'
@@ -289,10 +294,15 @@ class PoseNode(LifecycleNode):
         if self._pipeline is None:
             response.message = 'the node is unconfigured: there is nothing to reset'
             return response
-        self._pipeline.reset(self._settings.camera_name)
-        self._outputs.reset()
+        self._reset_tracks()
         response.success, response.message = True, 'all tracks begin anew'
         return response
+
+    def _reset_tracks(self) -> None:
+        """Begin anew, between two frames: the worker's thread uses the same state."""
+        with self._tracks_lock:
+            self._pipeline.reset(self._settings.camera_name)
+            self._outputs.reset()
 
     def _apply_settings(self, settings: PoseNodeSettings) -> None:
         if self._pipeline is not None:

@@ -62,11 +62,6 @@ class ImageInput:
                 f'{name}: {value!r} is not one of {", ".join(map(repr, RELIABILITIES))}')
         return value
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it is subscribed."""
-        return self._image_subscription is not None
-
     def open(self) -> None:
         """Subscribe, and begin to follow the publishers' reliability."""
         self.reliability = agreed_reliability(self._setting, self.offered())

@@ -328,8 +328,13 @@ def test_it_follows_publishers_to_best_effort_and_back(camcorder, pose_node, pro
 def test_a_silent_topic_is_diagnosed_with_those_that_carry_images(camcorder, probe):
     elsewhere = probe.node.create_publisher(Image, '/elsewhere/image_raw', 10)
     message = camcorder.diagnosed(lambda s: 'no image on /image' in s.message).status[0].message
-    assert 'sends nothing' in message
+    assert 'its publisher is there but sends nothing' in message
+    probe.node.destroy_publisher(camcorder.images)
+    camcorder.diagnosed(
+        lambda s: 'remap image to one that carries images: /elsewhere/image_raw' in s.message)
     probe.node.destroy_publisher(elsewhere)
+    camcorder.diagnosed(lambda s: 'no other topic carries images' in s.message)
+    camcorder.images = probe.publisher(Image, '/image', 10, subscribers=1)
 
 
 def test_lifecycle_by_services(camcorder, pose_node, probe):

@@ -21,7 +21,7 @@ def test_only_the_newest_waits_and_every_item_is_accounted_for():
     assert begun.wait(10.0)
     for item in (2, 3, 4, 5):
         worker.offer(item)
-    assert (worker.num_waiting, dropped) == (1, [2, 3, 4])
+    assert dropped == [2, 3, 4]
     go_on.set()
     assert done.wait(10.0)
     assert worker.stop()
@@ -57,4 +57,31 @@ def test_stop_tells_when_the_work_does_not_end():
     assert begun.wait(10.0)
     assert not worker.stop(timeout_s=0.01)
     go_on.set()
+    assert worker.stop()
+
+
+def test_drain_drops_what_waits_lets_the_work_end_and_goes_on():
+    handled, dropped = [], []
+    begun, go_on, again = threading.Event(), threading.Event(), threading.Event()
+
+    def handle(item):
+        begun.set()
+        assert go_on.wait(10.0)
+        handled.append(item)
+        if item == 'third':
+            again.set()
+
+    worker = NewestFrameWorker(handle, dropped.append)
+    worker.start()
+    assert worker.drain()       # nothing to wait for
+    worker.offer('first')
+    assert begun.wait(10.0)
+    worker.offer('second')
+    assert not worker.drain(timeout_s=0.01)
+    assert (handled, dropped) == ([], ['second'])
+    threading.Timer(0.05, go_on.set).start()
+    assert worker.drain()
+    assert handled == ['first']
+    worker.offer('third')
+    assert again.wait(10.0)
     assert worker.stop()

@@ -1,0 +1,121 @@
+"""pose_node in its own process, with frames that fail or take long as their frame_id asks."""
+
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image, PointCloud2
+from std_srvs.srv import SetBool, Trigger
+from visualization_msgs.msg import Marker, MarkerArray
+
+from infant_pose_ros.ros.images import encode_image
+from infant_pose_ros.ros.keypoints import decode_keypoints
+
+#: What is run in place of the node's module: the node, with an output that obeys the frame_id.
+SCRIPT = """
+import builtins
+import sys
+import time
+
+from infant_pose_ros.nodes.pose_node import main
+from infant_pose_ros.ros.outputs import PoseOutputs
+
+publish = PoseOutputs.publish
+
+
+def publish_as_asked(self, result, header):
+    if header.frame_id == 'slow':
+        time.sleep(2.0)
+    elif header.frame_id:
+        raise getattr(builtins, header.frame_id)('made to fail')
+    publish(self, result, header)
+
+
+PoseOutputs.publish = publish_as_asked
+sys.exit(main())
+"""
+_noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+
+
+class Asker:
+    """Sends pictures whose frame_id says what is to happen to them."""
+
+    def __init__(self, probe, process):
+        self._probe, self.process = probe, process
+        self.answers = probe.subscribe(PointCloud2, '/pose_node/keypoints')
+        self.diagnostics = probe.subscribe(DiagnosticArray, '/diagnostics')
+        self.images = probe.publisher(Image, '/image', 10, subscribers=1)
+
+    def send(self, frame_id=''):
+        message = encode_image(_noise, self._probe.header())
+        message.header.frame_id = frame_id
+        self.images.publish(message)
+        return message.header.stamp
+
+    def answered(self, stamp, timeout_s=20.0):
+        return self.answers.wait_for(lambda answer: answer.header.stamp == stamp, timeout_s)
+
+    def diagnosed(self, wanted):
+        del self.diagnostics[:]
+        return self.diagnostics.wait_for(lambda m: wanted(m.status[0])).status[0]
+
+
+def number(status, name):
+    return int({entry.key: entry.value for entry in status.values}[name])
+
+
+@pytest.fixture(scope='module')
+def asker(ros_domain, node_process, probe, weights, tmp_path_factory):
+    script = tmp_path_factory.mktemp('faulty') / 'faulty_pose_node.py'
+    script.write_text(SCRIPT, encoding='utf-8')
+    params = {**weights, 'keypoint_score_min': 0.05, 'track_score_min': 0.0,
+              'detection_score_min': 0.3, 'detect_async': False, 'max_age_ms': 0.0}
+    with node_process(script, params=params, env=ros_domain) as process:
+        process.wait_for_log('active: /image')
+        yield Asker(probe, process)
+
+
+@pytest.mark.parametrize('name', ['KeyError', 'IndexError', 'TypeError', 'AttributeError',
+                                  'ZeroDivisionError'])
+def test_an_error_of_any_kind_costs_its_frame_only(asker, name):
+    before = number(asker.diagnosed(lambda status: True), 'frames_failed')
+    asker.send(name)
+    status = asker.diagnosed(lambda s: f'a frame failed: {name}:' in s.message)
+    assert status.level == DiagnosticStatus.ERROR
+    assert number(status, 'frames_failed') == before + 1
+    asker.answered(asker.send())
+
+
+def test_failed_frames_are_logged_with_their_type(asker):
+    asker.process.wait_for_log(r"frame [0-9.]+ failed: KeyError: 'made to fail'")
+    assert 'Traceback' not in asker.process.output
+
+
+def test_reset_waits_for_the_frame_in_work(asker, probe):
+    asker.answered(asker.send())
+    stamp = asker.send('slow')
+    asker.diagnosed(lambda status: number(status, 'frames_in_flight') == 1)
+    assert probe.call(Trigger, '/pose_node/reset').success
+    asker.answered(stamp, timeout_s=0.5)    # it was out before the reset
+    asker.answered(asker.send())
+
+
+def test_disabled_nothing_comes_after_the_markers_are_taken_away(asker, probe):
+    markers = probe.subscribe(MarkerArray, '/pose_node/markers')
+    for _ in range(200):
+        answer = asker.answered(asker.send())
+        if len(decode_keypoints(answer)) and markers:
+            break
+    stamps = [asker.send('slow')]
+    asker.diagnosed(lambda status: number(status, 'frames_in_flight') == 1)
+    stamps.append(asker.send('slow'))
+    time.sleep(0.3)     # the second one is in the slot
+    assert probe.call(SetBool, '/pose_node/enable', SetBool.Request(data=False)).success
+    asker.answered(stamps[0])
+    time.sleep(2.5)     # longer than the second one would take
+    assert {marker.action for marker in markers[-1].markers} == {Marker.DELETE}
+    assert stamps[1] not in [answer.header.stamp for answer in asker.answers]
+    assert probe.call(SetBool, '/pose_node/enable', SetBool.Request(data=True)).success
+    probe.wait_for_subscribers(asker.images)
+    asker.answered(asker.send())
