@@ -153,7 +153,7 @@ class PipelineSettings(Settings):
         3.0, 'How hard keypoints may accelerate, m/s^2 (standard deviation): less is smoother.',
         low=0.01, high=1000.0)
     acceleration_std_2d: float = setting(
-        1500.0, 'The same in the picture, px/s^2 for a picture 640 px wide.',
+        2500.0, 'The same in the picture, px/s^2 for a picture 640 px wide.',
         low=1.0, high=1e6)
     gate_sigma: float = setting(
         5.0, 'A measurement further than this many standard deviations from the prediction is '
@@ -198,7 +198,6 @@ class CameraNodeSettings(Settings):
     camera_info: str = setting(
         '', 'ROS camera_info YAML; empty takes the one beside the source, if any.',
         read_only=True)
-    camera_name: str = setting('camera', 'Name of the camera in messages.', read_only=True)
     frame_id: str = setting(
         'camera_optical_frame', 'Frame of the published images.', read_only=True)
     rate_hz: float = setting(

@@ -47,7 +47,6 @@ def add_parser(subparsers) -> None:
                         help='measure the nodes over DDS; default: where rclpy is installed')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     add_settings_arguments(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

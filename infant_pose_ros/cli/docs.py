@@ -24,12 +24,13 @@ _HEAD = """\
 <!-- Made by `make docs` from infant_pose_ros/config.py: change it there. -->
 
 Each parameter is declared once. A value of another type or out of range is rejected with the
-reason. *Fixed* means that the value is read when the node starts (`pose_node`: when it is
-configured) and can't be changed while it runs; the others can, with `ros2 param set`.
+reason. *Fixed* means that the value is read when the node starts and can't be changed while it
+runs; the others can, with `ros2 param set`.
 
 A ROS parameter file names them under the node, as `config/infant_pose.yaml` does. The command
 line has each pipeline setting as an option (`detect_every` is `--detect-every`, a switch also has
-its `--no-` form), and `--settings FILE` reads a flat YAML file of them.
+its `--no-` form), and `--settings FILE` reads a flat YAML file of them. `predict` alone has no
+`--detect-async`: its detector always runs in step, so that the same source gives the same poses.
 """
 
 

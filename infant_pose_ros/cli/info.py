@@ -32,7 +32,6 @@ def add_parser(subparsers) -> None:
         'checked) and settings. Exits with 1 where something can not be used.')
     parser.add_argument('--json', action='store_true', help='print JSON')
     add_settings_arguments(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,7 +24,6 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--size', type=int, nargs=2, metavar=('W', 'H'), default=(640, 480))
     parser.add_argument('--workers', type=int, default=1, help='processes')
     parser.add_argument('--device', default='cpu', help="where to render: 'cpu' or 'cuda:0'")
-    parser.set_defaults(func=run)
 
 
 def run(args) -> int:

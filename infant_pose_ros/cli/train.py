@@ -23,7 +23,6 @@ def add_parser(subparsers) -> None:
                         help='folder of the run; training goes on where it stopped')
     parser.add_argument('--set', nargs='*', default=[], metavar='NAME=VALUE',
                         help='change settings of the recipe')
-    parser.set_defaults(func=run)
 
 
 def read_changes(pairs: list[str]) -> dict:
