@@ -19,11 +19,17 @@ import numpy as np
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError, SettingsError
 from infant_pose_ros.filtering.association import associate, suppress_overlapping
-from infant_pose_ros.filtering.tracks import PoseTracker, Track, TrackEstimate
+from infant_pose_ros.filtering.tracks import PoseTracker, seen_keypoints, Track, TrackEstimate
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.geometry.crops import Crop
 from infant_pose_ros.geometry.growth import resolve_body_length
-from infant_pose_ros.inference import load_models, PoseModels, use_threads
+from infant_pose_ros.inference import (
+    gpu_memory_mib,
+    load_models,
+    PoseModels,
+    release_memory,
+    use_threads,
+)
 from infant_pose_ros.looking import DetectorThread, has_contrast, Lookout, UNSURE_DETECT_EVERY
 from infant_pose_ros.reading import Candidate, PoseReader, TURNS_RAD
 from infant_pose_ros.skeleton import KEYPOINT_NAMES, TrackState
@@ -47,6 +53,12 @@ class _CameraState:
     lookout: Lookout = field(default_factory=Lookout)
     misses: dict[int, int] = field(default_factory=dict)
     main_track: int = 0
+
+    def choose_main(self, infants: list[TrackedInfant]) -> None:
+        """The main infant stays so while its track lives, seen or not; then comes the best."""
+        if self.main_track not in {track.id for track in self.tracker.tracks}:
+            best = max(infants, key=lambda infant: infant.score.mean(), default=None)
+            self.main_track = best.track if best else 0
 
     def forget(self) -> None:
         """Begin anew, as if no frame had come."""
@@ -104,11 +116,13 @@ class PosePipeline:
         self.close()
 
     def close(self) -> None:
-        """Let go of models, threads and tracks; calling it twice does no harm."""
+        """Let go of models, memory, threads and tracks; calling it twice does no harm."""
         self._thread.close()
         with self._lock:
+            device = self._models.device if self._models else 'cpu'
             self._models = None
             self._cameras.clear()
+            release_memory(device)
 
     def warm_up(self, size_wh: tuple[int, int] = (640, 480)) -> None:
         """Run every network a few times, so that the first real frame is not a slow one.
@@ -170,7 +184,7 @@ class PosePipeline:
                 infants = self._correct(state, candidates, detections)
             return FrameResult(float(stamp_s), infants,
                                None if detections is None else tuple(detections),
-                               watch.finished(), self._scale()[0], was_reset)
+                               watch.finished(), self._scale()[0], was_reset, state.main_track)
 
     def process_still(self, image_rgb: np.ndarray, camera: Camera | None = None) -> FrameResult:
         """Find the infants of a picture that belongs to no sequence.
@@ -232,14 +246,18 @@ class PosePipeline:
                 state.tracker.update_settings(settings)
 
     def describe(self) -> dict:
-        """Models, device and scale, in plain values that JSON can hold."""
+        """Models, device and scale, in plain values that JSON can hold.
+
+        `gpu_memory_mib` is there on a GPU only.
+        """
         with self._lock:
             models = self._open_models()
             length_m, origin = self._scale()
+            memory = gpu_memory_mib(models.device)
             return {'models': models.describe(), 'device': models.device,
                     'precision': models.precision, 'num_threads': models.num_threads,
                     'keypoints': list(KEYPOINT_NAMES), 'body_length_m': length_m,
-                    'scale_origin': origin}
+                    'scale_origin': origin, **({'gpu_memory_mib': memory} if memory else {})}
 
     def _open_models(self) -> PoseModels:
         if self._models is None:
@@ -308,10 +326,9 @@ class PosePipeline:
         infants = [infant for infant in infants if infant.track not in ended]
         alive = {track.id for track in state.tracker.tracks}
         state.misses = {key: count for key, count in state.misses.items() if key in alive}
-        infants.sort(key=lambda infant: (infant.track != state.main_track,
-                                         -infant.score.mean()))
-        state.main_track = infants[0].track if infants else 0
-        return tuple(infants)
+        state.choose_main(infants)
+        return tuple(sorted(infants, key=lambda infant: (infant.track != state.main_track,
+                                                         -infant.score.mean())))
 
     def _chosen(self, state: _CameraState, candidates: list[Candidate],
                 detections: list[Detection] | None) -> list[Candidate]:
@@ -319,8 +336,7 @@ class PosePipeline:
         alive = []
         for candidate in candidates:
             if candidate.track is None:
-                seen = np.isfinite(candidate.pose_2d.keypoints_px).all(axis=1) & (
-                    candidate.pose_2d.score >= self._settings.keypoint_score_min)
+                seen = seen_keypoints(candidate.pose_2d, self._settings.keypoint_score_min)
                 if seen.sum() >= MIN_SEEN_KEYPOINTS:
                     alive.append(candidate)
             elif detections is not None and self._is_refuted(state, candidate, detections):

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from infant_pose_ros.config import PipelineSettings
-from infant_pose_ros.filtering.tracks import Track
+from infant_pose_ros.filtering.tracks import seen_keypoints, Track
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.geometry.crops import Crop
 from infant_pose_ros.inference import PoseModels
@@ -18,6 +18,8 @@ from infant_pose_ros.structures import Camera, Detection, Pose2D, Pose3D
 TURNS_RAD = tuple(quarter * math.pi / 2 for quarter in range(4))
 #: A crop smaller than this, px, or larger than so many pictures has run away.
 MIN_CROP_PX, MAX_CROP_PICTURES = 8.0, 4.0
+#: Standard deviation of a lost keypoint's last place, share of the infant's longer side.
+LOST_STD_SHARE = 0.25
 
 
 @dataclass(eq=False)
@@ -104,19 +106,34 @@ class PoseReader:
              body_length_m: float) -> None:
         """Lift every candidate.
 
-        A tracked infant's keypoints that were not seen are lifted from where they are predicted:
-        a wild guess at one would bend the whole body.
+        A tracked infant's keypoints that were not seen are lifted from where, and as surely as,
+        they are predicted: a wild guess at one would bend the whole body. What was not seen is
+        missing in `pose_3d`.
         """
-        poses = []
-        for candidate in candidates:
-            pose = candidate.pose_2d
-            if candidate.track is not None:
-                predicted = candidate.track.keypoints_px
-                unseen = (pose.score < self._settings.keypoint_score_min) & np.isfinite(
-                    predicted).all(axis=1)
-                pose = Pose2D(np.where(unseen[:, None], predicted, pose.keypoints_px),
-                              pose.score, pose.covariance_px2)
-            poses.append(pose)
+        seen = [seen_keypoints(candidate.pose_2d, self._settings.keypoint_score_min)
+                for candidate in candidates]
+        poses = [candidate.pose_2d if candidate.track is None else
+                 _with_predictions(candidate.pose_2d, seen[index], candidate.track)
+                 for index, candidate in enumerate(candidates)]
         lifted = self._models.lifter.lift(poses, camera, self._size_wh, body_length_m)
-        for candidate, pose_3d in zip(candidates, lifted):
-            candidate.pose_3d = pose_3d
+        for index, candidate in enumerate(candidates):
+            pose_3d = lifted[index]
+            candidate.pose_3d = pose_3d and _only(pose_3d, seen[index])
+
+
+def _with_predictions(pose: Pose2D, seen: np.ndarray, track: Track) -> Pose2D:
+    """`pose` with the keypoints that are not `seen` (16,) where the track has them."""
+    fill = ~seen & np.isfinite(track.keypoints_px).all(axis=1)
+    lost_px2 = (LOST_STD_SHARE * (track.box_xyxy[2:] - track.box_xyxy[:2]).max()) ** 2 * np.eye(2)
+    predicted_px2 = np.where(
+        np.isfinite(track.covariance_px2), track.covariance_px2, lost_px2)
+    return Pose2D(np.where(fill[:, None], track.keypoints_px, pose.keypoints_px), pose.score,
+                  np.where(fill[:, None, None], predicted_px2, pose.covariance_px2))
+
+
+def _only(pose: Pose3D, seen: np.ndarray) -> Pose3D:
+    """`pose` without the keypoints that are not `seen` (16,)."""
+    deep = seen[:, None, None]
+    return Pose3D(np.where(seen[:, None], pose.keypoints_m, np.nan),
+                  np.where(deep, pose.covariance_m2, np.nan), pose.is_absolute,
+                  np.where(deep, pose.noise_m2, np.nan))

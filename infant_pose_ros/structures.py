@@ -175,17 +175,24 @@ class Pose3D:
     Attributes:
         keypoints_m: (16, 3) float64, m; NaN where missing. In the camera's optical frame when
             `is_absolute`, else relative to the pelvis with the camera's axes.
-        covariance_m2: (16, 3, 3) float64, m^2; NaN where missing.
+        covariance_m2: (16, 3, 3) float64, m^2, of the whole error; NaN where missing.
         is_absolute: whether a calibrated camera placed the root.
+        noise_m2: (16, 3, 3) float64, m^2: the part of `covariance_m2` that is drawn anew in
+            every frame, so that a filter can average it out. The rest stays much the same
+            while the pose does: no filter sees it. Left out: all of it is noise.
     """
 
     keypoints_m: np.ndarray
     covariance_m2: np.ndarray
     is_absolute: bool
+    noise_m2: np.ndarray | None = None
 
     def __post_init__(self):
+        if self.noise_m2 is None:
+            object.__setattr__(self, 'noise_m2', self.covariance_m2)
         for name, shape in (('keypoints_m', (NUM_KEYPOINTS, 3)),
-                            ('covariance_m2', (NUM_KEYPOINTS, 3, 3))):
+                            ('covariance_m2', (NUM_KEYPOINTS, 3, 3)),
+                            ('noise_m2', (NUM_KEYPOINTS, 3, 3))):
             object.__setattr__(self, name, checked_array(name, getattr(self, name), shape))
 
 
@@ -230,11 +237,14 @@ class FrameResult:
 
     Attributes:
         stamp_s: capture time of the picture, s.
-        infants: best first; the first is the main infant.
+        infants: the main infant first, where this frame tells of it; then by score.
         detections: what the detector said of this frame; None when it did not run.
         stage_ms: milliseconds by stage: 'detect', 'pose', 'lift', 'filter', 'total'.
         body_length_m: the length that set the scale, m.
         was_reset: the stamps jumped and the tracks were begun anew.
+        main_track: id of the main infant's track, 0 for none. It stays the main one as long as
+            its track lives, also in frames that can't tell where it is; no other infant takes
+            its place meanwhile. Left out: the first of `infants` is the main one.
     """
 
     stamp_s: float
@@ -243,3 +253,15 @@ class FrameResult:
     stage_ms: dict[str, float]
     body_length_m: float
     was_reset: bool = False
+    main_track: int | None = None
+
+    def __post_init__(self):
+        if self.main_track is None:
+            first = self.infants[0].track if self.infants else 0
+            object.__setattr__(self, 'main_track', first)
+
+    @property
+    def main_infant(self) -> TrackedInfant | None:
+        """The infant of `main_track`; None where there is none or this frame can't tell of it."""
+        is_first = self.infants and self.infants[0].track == self.main_track
+        return self.infants[0] if is_first else None

@@ -9,9 +9,11 @@ from infant_pose_ros.geometry.cameras import project
 from infant_pose_ros.geometry.crops import Crop
 from infant_pose_ros.inference import (
     Detector,
+    gpu_memory_mib,
     load_models,
     PoseEstimator,
     PoseLifter,
+    release_memory,
     resolve_device,
     resolve_precision,
 )
@@ -86,7 +88,7 @@ def pose_at(keypoints_px):
 def test_detections_come_best_first_and_empty_boxes_go():
     _, detector = detector_of(
         [[1.0, 2.0, 3.0, 4.0], [5.0, 5.0, 5.0, 9.0], [10.0, 10.0, 20.0, 20.0]], [0.2, 0.9, 0.7])
-    found = detector.detect(np.zeros((120, 160, 3), np.uint8))
+    found = detector.detect(np.zeros((64, 96, 3), np.uint8))
     assert [detection.score for detection in found] == pytest.approx([0.7, 0.2])
     assert found[0].box_xyxy.tolist() == [10, 10, 20, 20]
 
@@ -96,13 +98,29 @@ def test_nothing_detected_is_an_empty_list():
     assert detector.detect(np.zeros((120, 160, 3), np.uint8)) == []
 
 
-def test_a_large_picture_is_averaged_down_and_boxes_come_back_in_frame_px():
-    module, detector = detector_of([[0.0, 0.0, 64.0, 32.0]], [1.0])
-    found = detector.detect(np.full((480, 960, 3), 255, np.uint8))
-    # 960 px wide for an input of 96: shown at twice the input, a fifth of the frame
-    assert module.seen.shape == (3, 96, 192)
-    assert float(module.seen.min()) == 1.0
-    assert found[0].box_xyxy.tolist() == pytest.approx([0, 0, 320, 160])
+@pytest.mark.parametrize('size_wh, inner_wh, box', [
+    ((960, 640), (96, 64), [100, 50, 300, 600]),    # as trained, ten times as large
+    ((960, 480), (96, 48), [100, 50, 300, 480]),    # wide: black below, boxes end at the picture
+    ((240, 480), (32, 64), [75, 37.5, 225, 450]),   # upright: black on the right
+    ((48, 24), (96, 48), [5, 2.5, 15, 24]),         # small: enlarged
+    ((100, 99), (65, 64), [10 / .65, 5 * 99 / 64, 30 / .65, 60 * 99 / 64]),   # rounded sides
+])
+def test_every_picture_is_fitted_into_one_shape_and_boxes_come_back(size_wh, inner_wh, box):
+    module, detector = detector_of([[10.0, 5.0, 30.0, 60.0]], [1.0])
+    found = detector.detect(np.full((size_wh[1], size_wh[0], 3), 255, np.uint8))
+    assert module.seen.shape == (3, 64, 96)
+    lit = np.zeros((64, 96))
+    lit[:inner_wh[1], :inner_wh[0]] = 1.0
+    assert np.array_equal(module.seen.numpy(), np.tile(lit, (3, 1, 1)))
+    assert found[0].box_xyxy.tolist() == pytest.approx(box)
+
+
+def test_one_trace_serves_every_size(tiny_checkpoints):
+    module, manifest = load_checkpoint(tiny_checkpoints['detector'], 'detector')
+    detector = Detector(module, manifest)
+    for height, width in ((48, 64), (64, 48), (90, 160), (200, 200)):
+        detector.detect(np.zeros((height, width, 3), np.uint8))
+    assert len(module.backbone._traces) == 1
 
 
 def test_real_detector_runs_twice_alike(tiny_checkpoints):
@@ -187,34 +205,127 @@ def test_lifting_scales_the_camera_to_the_picture():
     small = project(CAMERA, body_m)
     large = (small + 0.5) * 2 - 0.5
     at_small, = lifter.lift([pose_at(small)], CAMERA, SIZE_WH, 0.6)
-    at_large, = lifter.lift([pose_at(large)], CAMERA, (320, 240), 0.6)
+    twice = Pose2D(large, np.ones(16), np.tile(4.0 * np.eye(2), (16, 1, 1)))
+    at_large, = lifter.lift([twice], CAMERA, (320, 240), 0.6)
     assert np.allclose(at_small.keypoints_m, at_large.keypoints_m, atol=1e-6)
-    with pytest.raises(InvalidInputError, match='160x120.*320x120'):
+    assert np.allclose(at_small.noise_m2, at_large.noise_m2, atol=1e-9)
+    with pytest.raises(InvalidInputError, match='160x120 but the image is 320x120'):
         lifter.lift([pose_at(small)], CAMERA, (320, 120), 0.6)
 
 
-def test_covariance_follows_manifest_and_body_length():
-    std_mm = [10.0] * 16
-    std_mm[6] = 0.0
-    lifter = PoseLifter(ConstantLifter(body_mm().reshape(-1)), Manifest(
-        'x', 'lifter', 'martinez', metrics={'joint_std_mm': std_mm}))
-    keypoints_px = project(CAMERA, body_mm() / 1000 + (0.0, 0.0, 1.2))
-    pose, = lifter.lift([pose_at(keypoints_px)], None, SIZE_WH, 1.2)
-    assert np.allclose(pose.covariance_m2[0], np.eye(3) * 0.02 ** 2)   # twice the canonical body
-    assert np.allclose(pose.covariance_m2[6], np.eye(3) * 0.002 ** 2)  # the floor, 1 mm
-    placed, = lifter.lift([pose_at(keypoints_px)], CAMERA, SIZE_WH, 1.2)
-    assert (np.diagonal(placed.covariance_m2[0]) > 0.02 ** 2).all()
+def flat_lifter(**metrics):
+    """A lifter for bodies that are `flat_px`: 1 m away, 200 px lens, so 5 mm a pixel."""
+    return PoseLifter(ConstantLifter((body_mm() * (1, 1, 0)).reshape(-1)),
+                      Manifest('x', 'lifter', 'martinez', metrics=metrics))
 
 
-def test_a_missing_keypoint_is_not_lifted_and_others_are():
-    keypoints_px = project(CAMERA, body_mm() / 1000 + (0.0, 0.0, 1.2))
-    broken = keypoints_px.copy()
-    broken[3] = np.nan
-    lifter = PoseLifter(ConstantLifter(np.ones(48)), Manifest('x', 'lifter', 'martinez'))
-    first, second = lifter.lift([pose_at(broken), pose_at(keypoints_px)], None, SIZE_WH, 0.6)
-    assert first is None
-    assert second is not None
-    assert lifter.lift([], None, SIZE_WH, 0.6) == []
+def flat_px():
+    return project(CAMERA, body_mm() * (1, 1, 0) / 1000 + (0.0, 0.1, 1.0))
+
+
+def test_noise_is_what_the_picture_shows_times_the_depth_and_jitter_along_the_ray():
+    pose_2d = Pose2D(flat_px(), np.ones(16), np.tile(np.diag([4.0, 1.0]), (16, 1, 1)))
+    metrics = {'joint_std_mm': [10.0] * 6 + [0.0] + [10.0] * 9, 'joint_jitter_mm': 3.0}
+    with_jitter, = flat_lifter(**metrics).lift([pose_2d], CAMERA, SIZE_WH, 0.6)
+    without, = flat_lifter(**{**metrics, 'joint_jitter_mm': 0.0}).lift(
+        [pose_2d], CAMERA, SIZE_WH, 0.6)
+    ray = np.append(with_jitter.keypoints_m[0, :2] / with_jitter.keypoints_m[0, 2], 1.0)
+    ray /= np.linalg.norm(ray)
+    assert np.allclose(with_jitter.noise_m2[0] - without.noise_m2[0],
+                       0.003 ** 2 * np.outer(ray, ray), rtol=1e-6, atol=1e-12)
+    # The difference of two keypoints' noise is free of the root's: 2 px and 1 px are the same
+    # for both, but only their own.
+    own = without.noise_m2[0] - without.noise_m2[1]
+    assert np.allclose(own, 0.0, atol=2e-6)
+    assert without.noise_m2[0, 0, 0] == pytest.approx(0.010 ** 2, rel=0.2)
+    assert without.noise_m2[0, 1, 1] == pytest.approx(0.005 ** 2, rel=0.2)
+    # What is told holds the lifter's whole error too, on top.
+    beyond = np.linalg.eigvalsh(with_jitter.covariance_m2 - with_jitter.noise_m2)
+    assert (beyond[0] > 0.010 ** 2).all() and (beyond[0] < 0.1 ** 2).all()
+    assert (beyond[6] > 0.001 ** 2).all()     # the floor, 1 mm
+
+
+def test_noise_follows_each_keypoint_and_not_the_lifters_error():
+    covariances = np.tile(np.eye(2), (16, 1, 1))
+    covariances[10] *= 100.0
+    pose_2d = Pose2D(flat_px(), np.ones(16), covariances)
+    for camera in (CAMERA, None):
+        rough, fine = (flat_lifter(joint_std_mm=std_mm, joint_jitter_mm=2.0).lift(
+            [pose_2d], camera, SIZE_WH, 0.6)[0] for std_mm in (40.0, 4.0))
+        wide = np.trace(rough.noise_m2, axis1=1, axis2=2)
+        assert wide[10] > 5 * wide[[0, 11, 15]].max()
+        assert np.allclose(rough.noise_m2, fine.noise_m2, rtol=0.5, atol=1e-4)
+        assert (np.trace(rough.covariance_m2 - fine.covariance_m2, axis1=1, axis2=2)
+                > 2.5 * (0.04 ** 2 - 0.004 ** 2)).all()
+
+
+def test_relative_noise_by_hand():
+    pose_2d = pose_at(flat_px())
+    pose, = flat_lifter(joint_std_mm=10.0, joint_jitter_mm=0.0).lift([pose_2d], None, SIZE_WH, 1.2)
+    # Twice the body spans the same pixels: 10 mm a pixel, with 1 px each at keypoint and pelvis.
+    assert np.allclose(pose.noise_m2[0], np.diag([2e-4, 2e-4, 0.0]), rtol=1e-3, atol=1e-12)
+    assert np.allclose(pose.covariance_m2[0] - pose.noise_m2[0], np.eye(3) * 0.02 ** 2)
+    assert not pose.noise_m2[6].any()
+
+
+def test_a_keypoint_that_the_lifter_gets_wrong_places_no_root():
+    truth = body_mm() * (1, 1, 0) / 1000 + (0.0, 0.1, 1.0)
+    truth[10] += (0.2, 0.2, 0.0)
+    std_mm = np.full(16, 2.0)
+    std_mm[10] = 200.0
+    off = [np.linalg.norm(flat_lifter(joint_std_mm=value).lift(
+        [pose_at(project(CAMERA, truth))], CAMERA, SIZE_WH, 0.6)[0].keypoints_m[6] - truth[6])
+        for value in (2.0, std_mm.tolist())]
+    assert off[1] < off[0] / 3
+
+
+def test_a_missing_keypoint_takes_nothing_with_it():
+    broken = flat_px()
+    whole, = flat_lifter().lift([pose_at(broken)], CAMERA, SIZE_WH, 0.6)
+    broken[15] = np.nan
+    no_peak = np.tile(np.eye(2), (16, 1, 1))
+    no_peak[15] = np.nan
+    for covariances in (np.tile(np.eye(2), (16, 1, 1)), no_peak):
+        for camera in (CAMERA, None):
+            pose, = flat_lifter().lift([Pose2D(broken, np.ones(16), covariances)], camera,
+                                       SIZE_WH, 0.6)
+            assert np.isnan(pose.keypoints_m[15]).all()
+            assert np.isnan(pose.covariance_m2[15]).all() and np.isnan(pose.noise_m2[15]).all()
+            assert np.isfinite(pose.keypoints_m[:15]).all()
+            assert np.isfinite(pose.covariance_m2[:15]).all()
+            if camera:
+                assert np.allclose(pose.keypoints_m[:15], whole.keypoints_m[:15], atol=0.01)
+
+
+def test_a_pixel_without_a_ray_takes_nothing_with_it():
+    lens = Camera(200.0, 200.0, 79.5, 59.5, *SIZE_WH, 'plumb_bob', [-0.4, 0, 0, 0, 0])
+    keypoints_px = flat_px()
+    keypoints_px[10] = (2000.0, 1500.0)         # beyond what this lens can have seen
+    first, second = flat_lifter().lift(
+        [pose_at(keypoints_px), pose_at(flat_px())], lens, SIZE_WH, 0.6)
+    assert np.isnan(first.keypoints_m[10]).all()
+    assert np.isfinite(np.delete(first.keypoints_m, 10, axis=0)).all()
+    assert np.isfinite(second.keypoints_m).all()
+
+
+def test_three_keypoints_are_too_few_and_no_pose_is_no_answer():
+    few = np.full((16, 2), np.nan)
+    few[:3] = flat_px()[:3]
+    assert flat_lifter().lift([pose_at(few)], None, SIZE_WH, 0.6) == [None]
+    assert flat_lifter().lift([], None, SIZE_WH, 0.6) == []
+
+
+def test_memory_is_given_back_on_a_gpu_only(monkeypatch):
+    emptied = []
+    monkeypatch.setattr(torch.cuda, 'empty_cache', lambda: emptied.append(True))
+    monkeypatch.setattr(torch.cuda, 'memory_allocated', lambda device: 3 * 2**20)
+    monkeypatch.setattr(torch.cuda, 'memory_reserved', lambda device: 5 * 2**19)
+    release_memory('cpu')
+    assert not emptied
+    assert gpu_memory_mib('cpu') is None
+    release_memory('cuda:0')
+    assert emptied == [True]
+    assert gpu_memory_mib('cuda:0') == {'allocated': 3.0, 'reserved': 2.5}
 
 
 def test_load_models_and_describe(tiny_checkpoints):

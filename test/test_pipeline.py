@@ -235,8 +235,91 @@ def test_unseen_keypoints_are_lifted_from_their_prediction():
         result = run(pipeline, 1, 3)[0]
     lifted = scene.lifted[0].keypoints_px[Joint.L_WRIST]
     assert np.abs(lifted - body_px()[Joint.L_WRIST]).max() < 1.0
+    # ... and as surely as they are predicted: the guess claims 1 px^2
+    assert (np.diag(scene.lifted[0].covariance_px2[Joint.L_WRIST]) > 1.3).all()
+    assert np.allclose(scene.lifted[0].covariance_px2[Joint.R_WRIST], np.eye(2))
+    infant = result.infants[0]
+    for value in (infant.raw_3d.keypoints_m, infant.raw_3d.covariance_m2, infant.raw_3d.noise_m2):
+        assert np.isnan(value[Joint.L_WRIST]).all()
+        assert np.isfinite(np.delete(value, Joint.L_WRIST, axis=0)).all()
+    assert np.isfinite(infant.smooth_3d.keypoints_m).all()
     assert result.infants[0].raw_2d.keypoints_px[Joint.L_WRIST].tolist() == [5.0, 5.0]
     assert result.infants[0].state[Joint.L_WRIST] == TrackState.PREDICTED
+
+
+def test_a_lost_keypoint_is_lifted_from_its_last_place_with_little_weight():
+    scene = Scene(body_px())
+    with pipeline_of(scene, predict_max_s=0.1) as pipeline:
+        run(pipeline, 3)
+        wild, scores = body_px().copy(), np.full(16, 0.9)
+        wild[Joint.L_WRIST], scores[Joint.L_WRIST] = np.nan, 0.0
+        scene.read = lambda crop: Pose2D(wild, scores, np.tile(np.eye(2), (16, 1, 1)))
+        result = run(pipeline, 8, 3)[-1]
+    lifted = scene.lifted[0]
+    assert result.infants[0].state[Joint.L_WRIST] == TrackState.LOST
+    assert np.abs(lifted.keypoints_px[Joint.L_WRIST] - body_px()[Joint.L_WRIST]).max() < 1.0
+    # a quarter of the body's 110 px
+    assert np.diag(lifted.covariance_px2[Joint.L_WRIST]) == pytest.approx([27.5 ** 2] * 2, rel=0.1)
+
+
+def two_bodies():
+    return [body_px((80.0, 120.0), scale=0.8), body_px((240.0, 120.0), scale=0.8)]
+
+
+def test_the_main_infant_stays_while_its_track_lives():
+    scene = Scene(*two_bodies())
+    read, blind = scene.read, set()
+
+    def read_but_for_the_blind(crop):
+        pose = read(crop)
+        side = int(pose.keypoints_px[:, 0].mean() > 160)
+        return Pose2D(pose.keypoints_px, pose.score * (side not in blind), pose.covariance_px2)
+
+    scene.read = read_but_for_the_blind
+    with pipeline_of(scene, max_infants=2, predict_max_s=0.1, track_max_s=0.5,
+                     track_score_min=0.0) as pipeline:
+        first = run(pipeline, 3)[-1]
+        assert first.main_track == first.infants[0].track == 1
+        assert first.main_infant is first.infants[0]
+        side = int(first.infants[0].box_xyxy[0] > 160)
+        blind.add(side)
+        hidden = run(pipeline, 8, 3)[-1]        # 0.27 s: every keypoint is lost, the track lives
+        assert [infant.track for infant in hidden.infants] == [2]
+        assert hidden.main_track == 1
+        assert hidden.main_infant is None
+        blind.clear()
+        back = run(pipeline, 1, 11)[0]
+        assert [infant.track for infant in back.infants] == [1, 2]
+        assert back.main_track == 1
+        blind.add(side)
+        gone = run(pipeline, 20, 12)[-1]        # the track ended: the other one is main now
+        assert gone.main_track == 2
+        assert gone.main_infant.track == 2
+
+
+def test_nobody_is_the_main_infant_of_an_empty_scene():
+    with pipeline_of(Scene()) as pipeline:
+        result, = run(pipeline, 1)
+        assert (result.main_track, result.main_infant) == (0, None)
+        still = pipeline.process_still(picture())
+        assert (still.main_track, still.main_infant) == (0, None)
+
+
+def test_closing_gives_memory_back_and_a_gpus_is_described(monkeypatch):
+    released = []
+    monkeypatch.setattr('infant_pose_ros.pipeline.release_memory', released.append)
+    monkeypatch.setattr('infant_pose_ros.pipeline.gpu_memory_mib',
+                        lambda device: {'allocated': 1.0, 'reserved': 2.0}
+                        if device == 'cuda:0' else None)
+    monkeypatch.setattr(PoseModels, 'describe', lambda self: {})
+    scene = Scene()
+    with PosePipeline(PipelineSettings(), PoseModels(
+            scene, scene, scene, 'cuda:0', 'fp16', 1)) as pipeline:
+        assert pipeline.describe()['gpu_memory_mib'] == {'allocated': 1.0, 'reserved': 2.0}
+        assert not released
+    assert released == ['cuda:0']
+    with pipeline_of(scene) as pipeline:
+        assert 'gpu_memory_mib' not in pipeline.describe()
 
 
 def test_a_camera_makes_poses_absolute():

@@ -196,11 +196,6 @@ class KeypointFilterBank:
         return np.array([keypoint.state[:self.ndim] for keypoint in self.filters])
 
     @property
-    def velocities(self) -> np.ndarray:
-        """(K, ndim) px/s or m/s; NaN where asleep."""
-        return np.array([keypoint.state[self.ndim:] for keypoint in self.filters])
-
-    @property
     def covariances(self) -> np.ndarray:
         """(K, ndim, ndim) of the positions, px^2 or m^2; NaN where asleep."""
         return np.array([

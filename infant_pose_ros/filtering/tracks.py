@@ -18,6 +18,11 @@ MAX_TRACK_ID = 65535
 REFERENCE_WIDTH_PX = 640.0
 
 
+def seen_keypoints(pose: Pose2D, score_min: float) -> np.ndarray:
+    """(16,) bool: which keypoints have a place and score at least `score_min`."""
+    return (pose.score >= score_min) & np.isfinite(pose.keypoints_px).all(axis=1)
+
+
 @dataclass(frozen=True, eq=False)
 class Track:
     """Where a track's infant is thought to be at the stamp of the last `advance`.
@@ -47,10 +52,11 @@ class TrackEstimate:
     Attributes:
         id: 1..65535.
         smooth_2d, smooth_3d: position and covariance of each keypoint; NaN where lost. 3D can be
-            missing, or predicted longer, where only the picture was measured.
+            missing, or predicted longer, where only the picture was measured. In 3D `noise_m2`
+            is the filter's own covariance, and `covariance_m2` adds the part of the last
+            measurement's error that no filter sees.
         state: (16,) uint8 of `TrackState`, of the keypoint in the picture.
         score: (16,) 0..1; a predicted keypoint's falls to half of its last one; 0 where lost.
-        velocity_m_s: (16, 3) m/s; NaN where lost in 3D.
     """
 
     id: int
@@ -58,7 +64,6 @@ class TrackEstimate:
     smooth_3d: Pose3D
     state: np.ndarray
     score: np.ndarray
-    velocity_m_s: np.ndarray
 
 
 class _Infant:
@@ -73,6 +78,7 @@ class _Infant:
         self.mean_score = 0.0
         self.last_score = np.zeros(NUM_KEYPOINTS)
         self.held_px = np.full((NUM_KEYPOINTS, 2), np.nan)
+        self.bias_m2 = np.zeros((NUM_KEYPOINTS, 3, 3))
 
     def predict(self, dt_s: float) -> None:
         self.is_new = False
@@ -89,7 +95,9 @@ class _Infant:
             if pose_3d.is_absolute != self.is_absolute:
                 self.bank_3d.reset(np.ones(NUM_KEYPOINTS, bool))
                 self.is_absolute = pose_3d.is_absolute
-            self.bank_3d.correct(pose_3d.keypoints_m, pose_3d.covariance_m2, seen)
+            taken_3d = self.bank_3d.correct(pose_3d.keypoints_m, pose_3d.noise_m2, seen)
+            self.bias_m2 = np.where(taken_3d[:, None, None],
+                                    pose_3d.covariance_m2 - pose_3d.noise_m2, self.bias_m2)
         scores = np.nan_to_num(pose_2d.score)
         self.mean_score = float(scores.mean())
         self.last_score = np.where(taken, scores, self.last_score)
@@ -260,8 +268,7 @@ class PoseTracker:
         return self._settings.acceleration_std_2d * self._size_wh[0] / REFERENCE_WIDTH_PX
 
     def _seen(self, pose_2d: Pose2D) -> np.ndarray:
-        return (pose_2d.score >= self._settings.keypoint_score_min) & np.isfinite(
-            pose_2d.keypoints_px).all(axis=1)
+        return seen_keypoints(pose_2d, self._settings.keypoint_score_min)
 
     def _infant(self, track_id: int) -> _Infant:
         if track_id not in self._infants:
@@ -284,10 +291,12 @@ def _smooth_estimate(infant: _Infant, taken: np.ndarray, predict_max_s: float) -
         taken, TrackState.MEASURED, TrackState.PREDICTED)).astype(np.uint8)
     fade = 1.0 - 0.5 * np.minimum(unseen_s / max(predict_max_s, 1e-9), 1.0)
     score = np.where(lost, 0.0, infant.last_score * fade)
+    spread_m2 = infant.bank_3d.covariances
     return TrackEstimate(
         infant.id, Pose2D(points_px, score, infant.bank_2d.covariances),
-        Pose3D(infant.bank_3d.positions, infant.bank_3d.covariances, infant.is_absolute),
-        state, score, infant.bank_3d.velocities)
+        Pose3D(infant.bank_3d.positions, spread_m2 + infant.bias_m2, infant.is_absolute,
+               spread_m2),
+        state, score)
 
 
 def _raw_estimate(infant: _Infant, pose_2d: Pose2D | None, pose_3d: Pose3D | None,
@@ -306,6 +315,6 @@ def _raw_estimate(infant: _Infant, pose_2d: Pose2D | None, pose_3d: Pose3D | Non
         Pose2D(np.where(flat, pose_2d.keypoints_px, np.nan), score,
                np.where(deep, pose_2d.covariance_px2, np.nan)),
         Pose3D(np.where(flat, pose_3d.keypoints_m, np.nan),
-               np.where(deep, pose_3d.covariance_m2, np.nan), pose_3d.is_absolute),
-        np.where(seen, TrackState.MEASURED, TrackState.LOST).astype(np.uint8), score,
-        np.where(flat, infant.bank_3d.velocities, np.nan))
+               np.where(deep, pose_3d.covariance_m2, np.nan), pose_3d.is_absolute,
+               np.where(deep, pose_3d.noise_m2, np.nan)),
+        np.where(seen, TrackState.MEASURED, TrackState.LOST).astype(np.uint8), score)

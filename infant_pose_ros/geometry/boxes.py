@@ -37,16 +37,6 @@ def box_around(points_px: np.ndarray) -> np.ndarray | None:
     return np.concatenate([finite.min(axis=0), finite.max(axis=0)])
 
 
-def clip_box(box_xyxy: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """The part of a box (4,) inside of a picture: x in 0..width - 1, y in 0..height - 1.
-
-    A box wholly outside becomes an empty one on the picture's edge.
-    """
-    box = checked_array('box_xyxy', box_xyxy, (4,))
-    width, height = size_wh
-    return box.clip(0.0, (width - 1, height - 1, width - 1, height - 1))
-
-
 def expand_box(box_xyxy: np.ndarray, scale: float) -> np.ndarray:
     """A box (4,) about the same middle with both sides `scale` times as long."""
     box = checked_array('box_xyxy', box_xyxy, (4,))

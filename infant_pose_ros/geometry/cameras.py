@@ -10,6 +10,8 @@ import numpy as np
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.structures import Camera
 
+#: Pictures whose aspect differs by more than this share are another camera mode, not a scaling.
+ASPECT_TOLERANCE = 0.01
 #: Focal length over the picture's longer side where no calibration is known: a 45 degree lens.
 ASSUMED_FOCAL_FACTOR = 1.2
 
@@ -96,3 +98,20 @@ def scaled_camera(camera: Camera, size_wh: tuple[int, int]) -> Camera:
         camera, fx=camera.fx * scale_x, fy=camera.fy * scale_y,
         cx=(camera.cx + 0.5) * scale_x - 0.5, cy=(camera.cy + 0.5) * scale_y - 0.5,
         width=width, height=height)
+
+
+def camera_for_picture(camera: Camera, size_wh: tuple[int, int]) -> Camera:
+    """`camera` for a picture of `size_wh`: itself, or scaled where only the resolution differs.
+
+    Raises:
+        InvalidInputError: the picture has another aspect, so that no scaling fits.
+    """
+    width, height = size_wh
+    if (camera.width, camera.height) == (width, height):
+        return camera
+    if abs(camera.width * height / (camera.height * width) - 1.0) > ASPECT_TOLERANCE:
+        raise InvalidInputError(
+            f'camera_info is for {camera.width}x{camera.height} but the image is '
+            f'{width}x{height}, which no scaling explains: calibrate this mode of the camera, '
+            'or give the camera_info that belongs to the image')
+    return scaled_camera(camera, size_wh)

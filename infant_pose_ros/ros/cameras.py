@@ -1,4 +1,4 @@
-"""CameraInfo messages: to and from `Camera`, fitted to the picture, and as witnesses of loss."""
+"""CameraInfo messages: to and from `Camera`, and as witnesses of loss."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from collections import deque
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.geometry.cameras import scaled_camera
+from infant_pose_ros.geometry.cameras import camera_for_picture as camera_for_picture
 from infant_pose_ros.structures import Camera
 
-#: Pictures whose aspect differs by more than this share are another camera mode, not a scaling.
-ASPECT_TOLERANCE = 0.01
 #: Stamps remembered while images and CameraInfo messages are matched.
 MAX_STAMPS = 512
 #: A step back in stamps by more than this is a new start (a bag that loops), ns.
@@ -51,23 +48,6 @@ def encode_camera_info(camera: Camera, header: Header) -> CameraInfo:
         k=[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
         r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         p=[fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0])
-
-
-def camera_for_picture(camera: Camera, size_wh: tuple[int, int]) -> Camera:
-    """`camera` for a picture of `size_wh`: itself, or scaled where only the resolution differs.
-
-    Raises:
-        InvalidInputError: the picture has another aspect, so that no scaling fits.
-    """
-    width, height = size_wh
-    if (camera.width, camera.height) == (width, height):
-        return camera
-    if abs(camera.width * height / (camera.height * width) - 1.0) > ASPECT_TOLERANCE:
-        raise InvalidInputError(
-            f'camera_info is for {camera.width}x{camera.height} but the image is '
-            f'{width}x{height}, which no scaling explains: calibrate this mode of the camera, '
-            'or remap camera_info to the topic that belongs to the image')
-    return scaled_camera(camera, size_wh)
 
 
 class TransportWatch:

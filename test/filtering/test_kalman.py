@@ -223,7 +223,7 @@ def make_bank(**changes):
 
 def test_bank_shapes_and_missing_points():
     bank = make_bank()
-    assert bank.positions.shape == bank.velocities.shape == (4, 3)
+    assert bank.positions.shape == (4, 3)
     assert bank.covariances.shape == (4, 3, 3)
     assert np.isnan(bank.positions).all() and np.isinf(bank.unseen_s).all()
     points = np.arange(12.0).reshape(4, 3)
@@ -250,7 +250,8 @@ def test_bank_equals_single_filters():
             single.predict(dt_s)
             single.correct(point, cov)
     assert np.allclose(bank.positions, [single.state[:2] for single in singles])
-    assert np.allclose(bank.velocities, [single.state[2:] for single in singles])
+    assert np.allclose([own.state[2:] for own in bank.filters],
+                       [single.state[2:] for single in singles])
     assert np.allclose(bank.covariances, [s.state_covariance[:2, :2] for s in singles])
 
 

@@ -53,15 +53,14 @@ def test_begin_and_first_estimate():
     # The first pose, given twice, counts once: its own covariance comes back.
     assert np.allclose(estimate.smooth_2d.covariance_px2, np.eye(2) * 4.0)
     assert np.allclose(estimate.smooth_3d.keypoints_m, GRID_M)
-    assert np.allclose(estimate.velocity_m_s, 0.0)
     assert np.allclose(estimate.score, 0.8)
     assert estimate.smooth_3d.is_absolute
 
 
 def test_smoothing_follows_and_calms():
     rng = np.random.default_rng(5)
-    tracker, track_id = started()
-    raw_error, smooth_error, speeds = [], [], []
+    tracker, track_id = started(acceleration_std_2d=1500.0)
+    raw_error, smooth_error, places_m = [], [], []
     for frame in range(1, 90):
         tracker.advance(10.0 + frame * DT, SIZE)
         shift = np.array([60.0, 0.0]) * frame * DT
@@ -70,11 +69,12 @@ def test_smoothing_follows_and_calms():
             track_id, pose_2d(shift + noise), pose_3d([0.06 * frame * DT, 0.0, 0.0]))
         raw_error.append(noise)
         smooth_error.append(estimate.smooth_2d.keypoints_px - GRID_PX - shift)
-        speeds.append(estimate.velocity_m_s)
+        places_m.append(estimate.smooth_3d.keypoints_m)
     raw_error, smooth_error = np.array(raw_error[20:]), np.array(smooth_error[20:])
     assert np.sqrt(np.mean(smooth_error**2)) < 0.85 * np.sqrt(np.mean(raw_error**2))
     assert np.std(np.diff(smooth_error, 3, axis=0)) < 0.6 * np.std(np.diff(raw_error, 3, axis=0))
-    assert np.allclose(np.mean(speeds[20:], axis=(0, 1)), [0.06, 0, 0], atol=0.01)
+    speeds = np.diff(places_m[20:], axis=0) / DT
+    assert np.allclose(speeds.mean(axis=(0, 1)), [0.06, 0, 0], atol=0.01)
 
 
 def test_prediction_moves_the_crop_before_the_picture_is_read():
@@ -104,7 +104,6 @@ def test_a_keypoint_is_predicted_then_lost_then_found():
     assert scores[15:] == [0.0] * 5
     assert np.isnan(estimate.smooth_2d.keypoints_px[WRIST]).all()
     assert np.isnan(estimate.smooth_3d.keypoints_m[WRIST]).all()
-    assert np.isnan(estimate.velocity_m_s[WRIST]).all()
     found = run(tracker, track_id, 1, first=31)
     assert found.state[WRIST] == TrackState.MEASURED
     assert np.allclose(found.smooth_2d.keypoints_px[WRIST], GRID_PX[WRIST], atol=1e-6)
@@ -186,6 +185,25 @@ def test_lost_in_the_picture_is_lost_in_space():
         lost = states[-1] == TrackState.LOST
         assert np.isnan(estimate.smooth_3d.keypoints_m[WRIST]).all() == lost
     assert states[:5] == [TrackState.PREDICTED] * 5 and TrackState.LOST in states
+
+
+def test_only_noise_is_averaged_out_and_bias_stays_in_what_is_told():
+    tracker, track_id = started()
+    noise_m2, covariance_m2 = np.eye(3) * 1e-6, np.diag([9e-4, 9e-4, 16e-4])
+    for frame in range(1, 31):
+        tracker.advance(10.0 + frame * DT, SIZE)
+        moved = GRID_M + [0.3 * frame * DT, 0.0, 0.0]    # an infant that moves at 0.3 m/s
+        estimate = tracker.correct(track_id, pose_2d(), Pose3D(
+            moved, np.tile(covariance_m2, (16, 1, 1)), True, np.tile(noise_m2, (16, 1, 1))))
+        if frame > 5:
+            # 1 mm of noise: the filter must be on the spot, not one frame (10 mm) behind
+            assert np.abs(estimate.smooth_3d.keypoints_m - moved).max() < 0.001
+    smooth = estimate.smooth_3d
+    assert (np.trace(smooth.noise_m2, axis1=1, axis2=2) < 3e-6).all()
+    assert np.allclose(smooth.covariance_m2 - smooth.noise_m2, covariance_m2 - noise_m2)
+    tracker.advance(10.0 + 31 * DT, SIZE)
+    predicted = tracker.correct(track_id, None, None).smooth_3d
+    assert np.allclose(predicted.covariance_m2 - predicted.noise_m2, covariance_m2 - noise_m2)
 
 
 def test_relative_to_absolute_restarts_3d_alone():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.geometry.boxes import box_around, box_iou, clip_box, expand_box
+from infant_pose_ros.geometry.boxes import box_around, box_iou, expand_box
 
 
 def test_iou_of_known_boxes():
@@ -37,11 +37,6 @@ def test_box_around_leaves_missing_points_out():
 def test_no_box_around_fewer_than_two_points():
     assert box_around([[1, 2], [np.nan, np.nan]]) is None
     assert box_around(np.zeros((0, 2))) is None
-
-
-def test_clip_box():
-    np.testing.assert_array_equal(clip_box([-5, 10, 700, 500], (640, 480)), [0, 10, 639, 479])
-    np.testing.assert_array_equal(clip_box([-9, -9, -5, -5], (640, 480)), [0, 0, 0, 0])
 
 
 def test_expand_box_keeps_the_middle():

@@ -4,6 +4,7 @@ import pytest
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.geometry.cameras import (
     assumed_camera,
+    camera_for_picture,
     project,
     scaled_camera,
     undistort_to_rays,
@@ -102,3 +103,15 @@ def test_sizes_without_pixels_are_refused():
         scaled_camera(PINHOLE, (0, 480))
     with pytest.raises(InvalidInputError):
         assumed_camera((0, 0))
+
+
+def test_a_camera_fits_pictures_of_its_aspect():
+    assert camera_for_picture(PINHOLE, (640, 480)) is PINHOLE
+    camera = camera_for_picture(PINHOLE, (160, 120))
+    assert (camera.fx, camera.fy, camera.width, camera.height) == (125, 100, 160, 120)
+    # 854 / 480 is 0.08 % off 16:9, which is rounding; 1.5 % is not.
+    wide = Camera(900, 900, 640, 360, 1280, 720)
+    assert camera_for_picture(wide, (854, 480)).height == 480
+    for size_wh in ((640, 360), (650, 480)):
+        with pytest.raises(InvalidInputError, match=f'640x480 but the image is {size_wh[0]}x'):
+            camera_for_picture(PINHOLE, size_wh)

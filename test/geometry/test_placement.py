@@ -20,7 +20,7 @@ def rays_of(points_m):
 @pytest.mark.parametrize('translation', [(0, 0, 1), (0.3, -0.2, 0.8), (-1, 0.5, 4)])
 def test_exact_rays_give_the_exact_place(translation):
     relative = pose_m()
-    found, covariance = place_root(relative, rays_of(relative + translation), WEIGHTS)
+    found, covariance, _ = place_root(relative, rays_of(relative + translation), WEIGHTS)
     np.testing.assert_allclose(found, translation, atol=1e-9)
     np.testing.assert_allclose(covariance, covariance.T)
     assert np.linalg.eigvalsh(covariance).min() > 0
@@ -31,7 +31,7 @@ def test_four_points_by_hand():
     relative = np.full((16, 3), np.nan)
     relative[:4] = [[-.1, -.1, 0], [.1, -.1, 0], [.1, .1, 0], [-.1, .1, 0]]
     rays = relative[:, :2].copy()
-    found, covariance = place_root(relative, rays, np.full(16, 100.0))
+    found, covariance, _ = place_root(relative, rays, np.full(16, 100.0))
     np.testing.assert_allclose(found, [0, 0, 1], atol=1e-12)
     # A^T A is diagonal: 4 rows for tx, 4 for ty, and the sum of u^2 + v^2, 8 * 0.01, for tz.
     np.testing.assert_allclose(covariance, np.diag([1 / 400, 1 / 400, 1 / 8]), atol=1e-12)
@@ -45,7 +45,7 @@ def test_points_without_weight_or_place_are_left_out():
     rays[1] = np.nan
     relative[2] = np.nan
     weights[3], rays[3] = np.nan, (9, 9)
-    found, _ = place_root(relative, rays, weights)
+    found, *_ = place_root(relative, rays, weights)
     np.testing.assert_allclose(found, (0, 0, 1), atol=1e-9)
 
 
@@ -55,7 +55,7 @@ def test_the_covariance_is_that_of_repeated_trials():
     rays = rays_of(relative + truth)
     trials = [place_root(relative, rays + rng.normal(0, SIGMA, (16, 2)), WEIGHTS)[0]
               for _ in range(400)]
-    _, covariance = place_root(relative, rays, WEIGHTS)
+    _, covariance, _ = place_root(relative, rays, WEIGHTS)
     np.testing.assert_allclose(np.mean(trials, axis=0), truth, atol=0.003)
     np.testing.assert_allclose(
         np.std(trials, axis=0), np.sqrt(np.diag(covariance)), rtol=0.2)
@@ -64,8 +64,8 @@ def test_the_covariance_is_that_of_repeated_trials():
 def test_a_pose_that_does_not_fit_is_less_certain():
     relative, truth = pose_m(), (0, 0, 1.0)
     rays = rays_of(relative + truth)
-    _, fits = place_root(relative, rays, WEIGHTS)
-    _, misfits = place_root(
+    _, fits, _ = place_root(relative, rays, WEIGHTS)
+    _, misfits, _ = place_root(
         relative + np.random.default_rng(2).normal(0, 0.02, (16, 3)), rays, WEIGHTS)
     assert np.trace(misfits) > 5 * np.trace(fits)
 
@@ -86,9 +86,44 @@ def test_near_and_far_points_count_by_their_error_in_the_picture():
     relative = rng.normal(0, (0.2, 0.2, 0.01), (16, 3))
     relative[8:, 2] += 3  # half of the points are four times as far away
     rays = rays_of(relative + (0, 0, 1)) + rng.normal(0, SIGMA, (16, 2))
-    found, _ = place_root(relative, rays, WEIGHTS)
+    found, *_ = place_root(relative, rays, WEIGHTS)
     best = least_squares(lambda t: (rays_of(relative + t) - rays).ravel(), (0, 0, 1)).x
     np.testing.assert_allclose(found, best, atol=3e-4)
+
+
+def test_a_badly_lifted_point_counts_for_less():
+    relative = pose_m()
+    rays = rays_of(relative + (0, 0, 1))
+    relative[5] += (0.2, -0.2, 0.0)
+    variance = np.full(16, 1e-6)
+    variance[5] = 0.04
+    trusting, doubting = (np.linalg.norm(place_root(relative, rays, WEIGHTS, v)[0] - (0, 0, 1))
+                          for v in (1e-6, variance))
+    assert doubting < trusting / 20
+
+
+def test_point_variance_by_hand():
+    # The square again; at 1 m, a ray's variance of 0.01 and the point's of 0.03 m^2 add up.
+    relative = np.full((16, 3), np.nan)
+    relative[:4] = [[-.1, -.1, 0], [.1, -.1, 0], [.1, .1, 0], [-.1, .1, 0]]
+    _, covariance, _ = place_root(relative, relative[:, :2], np.full(16, 100.0), 0.03)
+    np.testing.assert_allclose(covariance, np.diag([1 / 100, 1 / 100, 1 / 2]), atol=1e-12)
+
+
+def test_the_gain_tells_how_the_place_follows_the_rays():
+    relative = pose_m()
+    rays = rays_of(relative + (0.1, 0, 1))
+    rays[3] = np.nan
+    place = place_root(relative, rays, WEIGHTS)
+    moved = rays.copy()
+    moved[7] += (1e-5, -2e-5)
+    depth = relative[7, 2] + 1
+    expected = place.gain[:, 7] @ (np.array([1e-5, -2e-5]) * depth)
+    np.testing.assert_allclose(
+        place_root(relative, moved, WEIGHTS)[0] - place.translation_m, expected, rtol=0.02,
+        atol=1e-8)
+    assert place.gain.shape == (3, 16, 2)
+    assert not place.gain[:, 3].any()
 
 
 def test_three_points_are_too_few():

@@ -4,6 +4,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.geometry import cameras as geometry
 from infant_pose_ros.ros.cameras import (
     camera_for_picture,
     decode_camera_info,
@@ -50,16 +51,8 @@ def test_an_uncalibrated_camera_is_refused():
         decode_camera_info(CameraInfo(width=640, height=480))
 
 
-def test_a_smaller_picture_scales_the_camera():
-    assert camera_for_picture(a_camera(), (640, 480)).fx == 600.0
-    camera = camera_for_picture(a_camera(), (160, 120))
-    assert (camera.fx, camera.fy) == (150.0, 152.5)
-    assert (camera.width, camera.height) == (160, 120)
-
-
-def test_another_aspect_is_refused_with_both_sizes():
-    with pytest.raises(InvalidInputError, match='640x480 but the image is 640x360'):
-        camera_for_picture(a_camera(), (640, 360))
+def test_pictures_fit_by_the_one_rule_of_the_geometry():
+    assert camera_for_picture is geometry.camera_for_picture
 
 
 def test_every_picture_arrived():
