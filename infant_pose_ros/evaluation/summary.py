@@ -34,18 +34,16 @@ class FrameRecord:
 
 
 def summarise(records: Sequence[FrameRecord], truth: ClipTruth | None, frames_in: int,
-              frames_dropped: int, frames_lost_in_transport: int = 0,
-              clip_start_s: float = 0.0) -> dict[str, int | float | None]:
+              frames_dropped: int, frames_lost_in_transport: int = 0) -> dict[str, int | float | None]:
     """Put a run into numbers.
 
     Args:
         records: the answered frames, in any order.
-        truth: of the clip that was played, or None.
+        truth: of the clip that was played, with the stamps of the records' clock, or None.
+            Frames that it doesn't have are left out of what needs it.
         frames_in: frames that the camera published.
         frames_dropped: frames that arrived and were left out, as too old or for a newer one.
         frames_lost_in_transport: frames that never arrived.
-        clip_start_s: stamp of the clip's time 0; taken off before a stamp is looked up in the
-            truth. Frames that the truth doesn't have are left out of what needs it.
 
     Returns:
         `frames_in`, `frames_answered`, `frames_dropped`, `frames_lost_in_transport`, `rate_hz`,
@@ -71,7 +69,7 @@ def summarise(records: Sequence[FrameRecord], truth: ClipTruth | None, frames_in
         summary['joints_found'] = _number(found.mean()) if found.size else None
         return summary
     matched = [(record, index) for record in records
-               if (index := truth.for_stamp(record.stamp_s - clip_start_s)) is not None]
+               if (index := truth.for_stamp(record.stamp_s)) is not None]
     return summary | _accuracy([record for record, _ in matched], truth,
                                np.array([index for _, index in matched], int))
 
