@@ -34,7 +34,8 @@ class FrameRecord:
 
 
 def summarise(records: Sequence[FrameRecord], truth: ClipTruth | None, frames_in: int,
-              frames_dropped: int, frames_lost_in_transport: int = 0) -> dict[str, int | float | None]:
+              frames_dropped: int, frames_lost_in_transport: int = 0
+              ) -> dict[str, int | float | None]:
     """Put a run into numbers.
 
     Args:
