@@ -65,7 +65,9 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
 
 
 def _make_and_spin(make_node: Callable[[], Node]) -> int:
+    # The executor first: once a signal has shut the context down, none can be made.
     try:
+        executor = SingleThreadedExecutor()
         node = make_node()
     except InfantPoseError as error:
         print(f'can not start: {error}', file=sys.stderr)
@@ -74,9 +76,8 @@ def _make_and_spin(make_node: Callable[[], Node]) -> int:
         if rclpy.ok():
             raise
         return 0        # told to stop before it was made
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
     try:
+        executor.add_node(node)
         executor.spin()
     except (ExternalShutdownException, KeyboardInterrupt):
         pass

@@ -1,0 +1,59 @@
+"""How a node ends; each in a process of its own, as it changes what signals do."""
+
+import pytest
+
+SCRIPT = """
+import sys
+
+import rclpy
+from rclpy.node import Node
+
+from infant_pose_ros.errors import SettingsError
+from infant_pose_ros.ros.running import run_node
+
+
+class Short(Node):
+    def __init__(self):
+        super().__init__('short')
+        self.create_timer(0.01, lambda: self.context.try_shutdown())
+        {in_init}
+
+    def close(self):
+        print('closed', flush=True)
+
+
+sys.exit(run_node(Short))
+"""
+
+
+@pytest.fixture
+def ended(ros_domain, node_process, tmp_path):
+    """Exit code and output of a node with one more line in its `__init__`."""
+    def run(in_init):
+        script = tmp_path / 'short.py'
+        script.write_text(SCRIPT.format(in_init=in_init), encoding='utf-8')
+        with node_process(script, env=ros_domain) as process:
+            return process.wait(60.0), process.output.strip()
+    return run
+
+
+def test_a_shutdown_while_it_spins_closes_the_node(ended):
+    assert ended('pass') == (0, 'closed')
+
+
+def test_a_signal_before_it_spins_ends_it_as_quietly(ended):
+    """A signal's handler shuts the context down, whatever is going on."""
+    assert ended('rclpy.shutdown()') == (0, 'closed')
+
+
+def test_a_node_told_to_stop_while_it_is_made_is_no_error(ended):
+    assert ended("rclpy.shutdown(); raise RuntimeError('made to fail')") == (0, '')
+
+
+def test_a_node_that_can_not_be_made_says_why_in_one_line(ended):
+    assert ended("raise SettingsError('rate: too high')") == (1, 'can not start: rate: too high')
+
+
+def test_other_errors_are_not_hidden(ended):
+    code, output = ended("raise RuntimeError('a bug')")
+    assert code == 1 and output.endswith('RuntimeError: a bug')
