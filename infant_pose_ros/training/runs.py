@@ -48,13 +48,21 @@ class Run:
                 f'{self.state_path}: damaged; delete it to begin anew: {error}') from error
 
     def log(self, row: dict[str, float]) -> None:
-        """Add one row to the curves; every row has the same columns."""
-        is_new = not self.curves_path.exists()
-        with self.curves_path.open('a', newline='', encoding='utf-8') as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if is_new:
-                writer.writeheader()
-            writer.writerow({key: f'{value:.6g}' for key, value in row.items()})
+        """Add one row to the curves; columns that are new stay empty in the rows before."""
+        rows = self._rows() + [{key: f'{value:.6g}' for key, value in row.items()}]
+        columns = list(dict.fromkeys(key for each in rows for key in each))
+        part = self.curves_path.with_suffix('.part')
+        with part.open('w', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, fieldnames=columns, restval='')
+            writer.writeheader()
+            writer.writerows(rows)
+        part.replace(self.curves_path)
+
+    def _rows(self) -> list[dict[str, str]]:
+        if not self.curves_path.exists():
+            return []
+        with self.curves_path.open(newline='', encoding='utf-8') as file:
+            return list(csv.DictReader(file))
 
     def plot(self, x: str = 'step') -> Path:
         """Draw every column of the curves over `x`."""
@@ -63,12 +71,12 @@ class Run:
         matplotlib.use('Agg')
         import matplotlib.pyplot as plt
 
-        with self.curves_path.open(encoding='utf-8') as file:
-            rows = list(csv.DictReader(file))
+        rows = self._rows()
         columns = [key for key in rows[0] if key != x]
         figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 2.8))
         for axis, key in zip(np.atleast_1d(axes), columns):
-            axis.plot([float(row[x]) for row in rows], [float(row[key]) for row in rows], '.-')
+            known = [row for row in rows if row[key]]
+            axis.plot([float(row[x]) for row in known], [float(row[key]) for row in known], '.-')
             axis.set_title(key)
             axis.set_xlabel(x)
             axis.grid(alpha=0.3)

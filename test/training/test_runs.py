@@ -41,6 +41,14 @@ def test_curves_are_written_and_drawn(tmp_path):
     assert run.plot().stat().st_size > 1000
 
 
+def test_a_column_that_comes_later_gets_its_own_place(tmp_path):
+    run = Run(tmp_path)
+    run.log({'step': 1, 'loss': 0.5})
+    run.log({'step': 2, 'loss': 0.25, 'iou': 0.75})
+    assert run.curves_path.read_text().split() == ['step,loss,iou', '1,0.5,', '2,0.25,0.75']
+    assert run.plot().stat().st_size > 1000
+
+
 def test_average_follows_slowly_and_copies_counters():
     module = torch.nn.BatchNorm1d(1)
     average = Average(module, decay=0.5)
