@@ -32,6 +32,7 @@ def test_an_unknown_setting_ends_with_one_line(tmp_path, capsys):
 
 def test_training_without_data_names_the_folder(tmp_path, capsys):
     recipe = tmp_path / 'recipe.yaml'
-    recipe.write_text(f'infants: {tmp_path}/none\ninfants_val: {tmp_path}/none\n', encoding='utf-8')
+    nowhere = tmp_path / 'none'
+    recipe.write_text(f'infants: {nowhere}\ninfants_val: {nowhere}\n', encoding='utf-8')
     assert main.main(['train', 'pose', str(recipe), '--out', str(tmp_path / 'run')]) == 2
     assert 'infant-pose synth' in capsys.readouterr().err

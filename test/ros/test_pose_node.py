@@ -148,10 +148,11 @@ def test_every_topic_answers_with_stamp_and_frame(camcorder, probe):
 
 
 def test_a_burst_leaves_no_frame_unaccounted(camcorder):
+    before = int(values_of(camcorder.diagnosed(lambda status: True))['frames_in'])
     for _ in range(30):
         camcorder.send()
-    values = values_of(camcorder.diagnosed(lambda status: True))
-    assert int(values['frames_in']) > 10
+    camcorder.diagnosed(lambda status: int(next(
+        entry.value for entry in status.values if entry.key == 'frames_in')) > before)
     for message in camcorder.diagnostics:
         count = {key: int(value) for key, value in values_of(message).items()
                  if key.startswith('frames_')}
@@ -244,10 +245,13 @@ def test_camera_info_makes_3d_absolute_and_another_aspect_is_refused(camcorder, 
     cameras.publish(encode_camera_info(
         Camera(400.0, 400.0, 159.5, 119.5, 320, 240), probe.header()))
     camcorder.diagnosed(lambda s: 'CameraInfo' not in s.message)
-    rows = camcorder.ask()
+    for _ in range(200):    # random weights don't see an infant in every frame
+        rows = camcorder.ask()
+        seen = (rows['state'] == TrackState.MEASURED) & np.isfinite(rows['z'])
+        if seen.any():
+            break
     info.wait_for(lambda m: json.loads(m.data)['space']['is_absolute'])
-    seen = rows['state'] == TrackState.MEASURED
-    assert seen.any() and (rows['z'][seen & np.isfinite(rows['z'])] > 0.0).all()
+    assert seen.any() and (rows['z'][seen] > 0.0).all()
     cameras.publish(encode_camera_info(
         Camera(400.0, 400.0, 159.5, 89.5, 320, 180), probe.header()))
     for _ in range(100):
