@@ -14,14 +14,14 @@ from infant_pose_ros.structures import FrameResult
 
 
 def encode_poses(result: FrameResult, header: Header) -> PoseArray:
-    """The 16 smoothed keypoints of the main infant; none where nothing was seen.
+    """The 16 smoothed keypoints of the main infant; none in a frame that doesn't show it.
 
     The z axis of each pose points along the bone to the keypoint's parent. A lost keypoint
     keeps its place in the array, with NaN as position and the identity as orientation.
     """
-    if not result.infants:
+    if result.main_infant is None:
         return PoseArray(header=header)
-    keypoints_m = result.infants[0].smooth_3d.keypoints_m
+    keypoints_m = result.main_infant.smooth_3d.keypoints_m
     quaternions = bone_quaternions(keypoints_m)
     return PoseArray(header=header, poses=[
         Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
@@ -42,10 +42,10 @@ class JointStateEncoder:
 
     def encode(self, result: FrameResult, header: Header) -> JointState:
         """All angles (rad) and velocities (rad/s), NaN where missing; no joint, no infant."""
-        if not result.infants:
+        infant = result.main_infant
+        if infant is None:
             self.reset()
             return JointState(header=header)
-        infant = result.infants[0]
         angles = joint_angles(infant.smooth_3d.keypoints_m)
         elapsed_s = result.stamp_s - self._stamp_s
         steady = infant.track == self._track and not result.was_reset and elapsed_s > 0.0

@@ -290,8 +290,9 @@ def make_infant():
 @pytest.fixture
 def make_result():
     """Builds a `FrameResult` of infants."""
-    def build(infants, stamp_s=1.0, was_reset=False):
-        return FrameResult(stamp_s, tuple(infants), None, {'total': 1.0}, 0.6, was_reset)
+    def build(infants, stamp_s=1.0, was_reset=False, main_track=None):
+        return FrameResult(
+            stamp_s, tuple(infants), None, {'total': 1.0}, 0.6, was_reset, main_track)
     return build
 
 

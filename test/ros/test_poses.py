@@ -47,6 +47,12 @@ def test_no_infant_gives_empty_messages(make_result):
     assert (list(message.name), list(message.position)) == ([], [])
 
 
+def test_another_infant_never_stands_in_for_the_main_one(make_result, make_infant):
+    result = make_result([make_infant(track=2)], main_track=1)
+    assert not encode_poses(result, HEADER).poses
+    assert not JointStateEncoder().encode(result, HEADER).name
+
+
 def test_joint_velocity_is_the_change_of_the_angle_over_time(make_result, make_infant):
     encoder, plain = JointStateEncoder(), make_infant().smooth_3d.keypoints_m
     index = list(JOINT_ANGLES).index('r_elbow')
