@@ -140,8 +140,8 @@ class PipelineSettings(Settings):
     keypoint_score_min: float = setting(
         0.25, 'A keypoint that scores less counts as not seen in this frame.', low=0.0, high=1.0)
     track_score_min: float = setting(
-        0.3, 'Mean keypoint score under which tracking is unsure and the detector looks again.',
-        low=0.0, high=1.0)
+        0.4, 'Mean keypoint score that an infant needs to be believed: no track begins under it, '
+        'and the detector looks again for a track that falls under it.', low=0.0, high=1.0)
     body_length_m: float = setting(
         0.0, 'Crown to heel length of the infant, m; it sets the scale of 3D. 0 means unknown.',
         low=0.0, high=2.2)

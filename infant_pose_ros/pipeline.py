@@ -337,7 +337,8 @@ class PosePipeline:
         for candidate in candidates:
             if candidate.track is None:
                 seen = seen_keypoints(candidate.pose_2d, self._settings.keypoint_score_min)
-                if seen.sum() >= MIN_SEEN_KEYPOINTS:
+                is_sure = candidate.score >= self._settings.track_score_min
+                if is_sure and seen.sum() >= MIN_SEEN_KEYPOINTS:
                     alive.append(candidate)
             elif detections is not None and self._is_refuted(state, candidate, detections):
                 state.tracker.end(candidate.track.id)

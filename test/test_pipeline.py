@@ -73,8 +73,6 @@ class Scene:
         return [Pose3D(value, covariance, camera is not None) for value in points]
 
 
-
-
 def pipeline_of(scene, **settings):
     models = PoseModels(scene, scene, scene, 'cpu', 'fp32', 1)
     return PosePipeline(PipelineSettings(**{'detect_async': False, **settings}), models)
@@ -186,6 +184,15 @@ def test_an_unreadable_detection_begins_nothing():
     scene.score = 0.1
     with pipeline_of(scene) as pipeline:
         assert not run(pipeline, 1)[0].infants
+
+
+@pytest.mark.parametrize('score, begins', [(0.35, False), (0.45, True)])
+def test_a_track_begins_only_with_a_score_that_can_be_believed(score, begins):
+    scene = Scene(body_px())
+    scene.score = score
+    with pipeline_of(scene, track_score_min=0.4) as pipeline:
+        assert [len(result.infants) for result in run(pipeline, 2)] == [int(begins)] * 2
+        assert len(pipeline.process_still(picture()).infants) == int(begins)
 
 
 def test_two_infants_and_no_more_than_asked_for():
