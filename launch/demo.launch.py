@@ -27,13 +27,14 @@ CAMERA_PARAMETERS = (('source', str), ('rate_hz', float), ('loop', bool))
 
 
 def make_camera(context):
-    """The camera node, now that the arguments are known; it waits for pose_node."""
+    """The camera node, now that the arguments are known; it waits for those who look on."""
     given = {name: ParameterValue(LaunchConfiguration(name), value_type=value_type)
              for name, value_type in CAMERA_PARAMETERS if context.launch_configurations[name]}
+    has_overlay = context.launch_configurations.get('overlay', 'true').lower() in ('true', '1')
     return [Node(package=PACKAGE, executable='camera_node', name='camera_node',
                  namespace='/camera', output='screen',
                  parameters=[LaunchConfiguration('params_file'),
-                             {'wait_for_subscribers': 1, **given}])]
+                             {'wait_for_subscribers': 1 + has_overlay, **given}])]
 
 
 def generate_launch_description():

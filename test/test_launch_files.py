@@ -92,10 +92,18 @@ def test_every_argument_is_declared_and_described(launch_file):
 def test_params_file_rules_where_nothing_is_given(launch_file, tmp_path):
     (tmp_path / 'own.yaml').touch()
     for executable, node in nodes_of(launch_file, tmp_path / 'own.yaml').items():
-        expected = {'wait_for_subscribers': 1} if executable == 'camera_node' else {}
+        expected = {'wait_for_subscribers': 2} if executable == 'camera_node' else {}
         assert given_to(node) == expected
         # launch_ros knows the full name only of a node with both.
         assert {'name', 'namespace'} <= set(node.options)
+
+
+@pytest.mark.parametrize('overlay, subscribers', [('true', 2), ('false', 1)])
+def test_the_camera_waits_for_all_who_look_on(launch_file, tmp_path, overlay, subscribers):
+    (tmp_path / 'own.yaml').touch()
+    nodes = nodes_of(launch_file, tmp_path / 'own.yaml', overlay=overlay)
+    for node in (nodes[name] for name in nodes if name == 'camera_node'):
+        assert given_to(node)['wait_for_subscribers'] == subscribers
 
 
 def test_what_is_given_comes_after_params_file(launch_file, tmp_path):

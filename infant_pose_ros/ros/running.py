@@ -81,6 +81,9 @@ def _make_and_spin(make_node: Callable[[], Node]) -> int:
         executor.spin()
     except (ExternalShutdownException, KeyboardInterrupt):
         pass
+    except RuntimeError:    # rcl refuses to wait where the context is shut down just before
+        if rclpy.ok():
+            raise
     finally:
         getattr(node, 'close', lambda: None)()
         executor.shutdown()

@@ -46,6 +46,17 @@ def test_a_signal_before_it_spins_ends_it_as_quietly(ended):
     assert ended('rclpy.shutdown()') == (0, 'closed')
 
 
+def test_what_rcl_says_once_it_is_shut_down_is_no_error(ended):
+    fail = "(self.context.try_shutdown(), (_ for _ in ()).throw(RuntimeError('invalid context')))"
+    assert ended(f'self.create_timer(0.001, lambda: {fail})') == (0, 'closed')
+
+
+def test_an_error_while_it_spins_is_not_hidden(ended):
+    fail = "(_ for _ in ()).throw(RuntimeError('a bug'))"
+    code, output = ended(f'self.create_timer(0.001, lambda: {fail})')
+    assert code == 1 and 'RuntimeError: a bug' in output
+
+
 def test_a_node_told_to_stop_while_it_is_made_is_no_error(ended):
     assert ended("rclpy.shutdown(); raise RuntimeError('made to fail')") == (0, '')
 
