@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from infant_pose_ros.data.files import read_mat
 from infant_pose_ros.data.stills import Stills
 from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.geometry.boxes import box_around
@@ -36,13 +37,8 @@ def open_lspet(folder: str | Path) -> Stills:
     Raises:
         DatasetError: `joints.mat` is missing or of another form.
     """
-    import scipy.io
-
     folder = Path(folder)
-    try:
-        joints = scipy.io.loadmat(folder / 'joints.mat')['joints']
-    except (OSError, KeyError, ValueError, NotImplementedError) as error:
-        raise DatasetError(f'{folder}/joints.mat: can not be read: {error!r}') from error
+    joints, = read_mat(folder / 'joints.mat', 'joints')
     if joints.ndim != 3 or joints.shape[:2] != (14, 3):
         raise DatasetError(
             f'{folder}/joints.mat: expected joints of shape (14, 3, N), got {joints.shape}')

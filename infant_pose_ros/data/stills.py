@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-import json
 from pathlib import Path
+import zipfile
+import zlib
 
 import cv2
 import numpy as np
 
+from infant_pose_ros.data.files import read_json
 from infant_pose_ros.errors import DatasetError
 
 _KEYS = ('keypoints_px', 'keypoints_m', 'visible', 'box_xyxy', 'body_length_m', 'intrinsics')
@@ -24,6 +26,26 @@ def read_image(path: Path) -> np.ndarray:
     if image is None:
         raise DatasetError(f'{path}: missing or not a picture')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_shard(shard: Path) -> dict[str, np.ndarray]:
+    """The labels of one shard, as the fields of `Stills` of the same names.
+
+    Raises:
+        DatasetError: `labels.npz` is missing or damaged, or its columns differ in length.
+    """
+    path = shard / 'labels.npz'
+    try:
+        with np.load(path, allow_pickle=False) as labels:
+            rows = {key: labels[key] for key in _KEYS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(
+            f'{path}: damaged: {error}; delete the shard and make it again') from error
+    lengths = {key: len(np.atleast_1d(rows[key])) for key in _KEYS}
+    if len(set(lengths.values())) != 1:
+        raise DatasetError(f'{path}: damaged: expected as many rows of each, found {lengths}; '
+                           'delete the shard and make it again')
+    return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +80,10 @@ class Stills:
         folder = Path(folder)
         if not (folder / 'meta.json').is_file():
             raise DatasetError(f'{folder}: no meta.json; make a set with `infant-pose synth`')
-        json.loads((folder / 'meta.json').read_text(encoding='utf-8'))
+        read_json(folder / 'meta.json', dict, 'a json object')
         paths, columns = [], {key: [] for key in _KEYS}
         for shard in sorted(folder.glob('[0-9]' * 4)):
-            try:
-                with np.load(shard / 'labels.npz', allow_pickle=False) as labels:
-                    rows = {key: labels[key] for key in _KEYS}
-            except (OSError, ValueError, KeyError) as error:
-                raise DatasetError(f'{shard}/labels.npz: damaged: {error}') from error
+            rows = read_shard(shard)
             for key in _KEYS:
                 columns[key].append(rows[key])
             paths += [shard / f'{index:05d}.jpg' for index in range(len(rows['visible']))]

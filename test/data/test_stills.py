@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from infant_pose_ros.data.stills import read_image, Stills
+from infant_pose_ros.data.stills import read_image, read_shard, Stills
 from infant_pose_ros.errors import DatasetError
 
 
@@ -24,4 +25,17 @@ def test_what_is_wrong_is_named(stills_folder, tmp_path):
 def test_a_set_without_a_finished_shard_says_so(stills_folder):
     (stills_folder / '0000').rename(stills_folder / '0000.part')
     with pytest.raises(DatasetError, match='no finished shard'):
+        Stills.open(stills_folder)
+
+
+def test_a_shard_cut_short_or_with_columns_of_two_lengths_is_named(stills_folder):
+    path = stills_folder / '0000' / 'labels.npz'
+    whole = path.read_bytes()
+    rows = read_shard(stills_folder / '0000')
+    for length in (0, 100, len(whole) // 2, len(whole) - 10):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DatasetError, match='labels.npz: damaged'):
+            read_shard(stills_folder / '0000')
+    np.savez(path, **{**rows, 'visible': rows['visible'][:4]})
+    with pytest.raises(DatasetError, match="'visible': 4"):
         Stills.open(stills_folder)

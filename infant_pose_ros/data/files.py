@@ -1,0 +1,88 @@
+"""Reading what others wrote: json and MATLAB files, with errors that name the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import struct
+import zlib
+
+import numpy as np
+
+from infant_pose_ros.errors import DatasetError
+
+
+def read_json(path: Path, kind: type, form: str):
+    """The content of a json file.
+
+    Args:
+        path: of the file. kind: expected at its top, dict or list. form: the same in words.
+
+    Raises:
+        DatasetError: missing, no json, or another type at its top.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise DatasetError(
+            f'{path}: expected {form}, but the file can not be opened ({error.strerror}); '
+            'fetch it again or correct the folder') from error
+    except ValueError as error:  # json's and UTF-8's own errors
+        raise DatasetError(
+            f'{path}: expected {form}, found no valid json ({error}); fetch it again') from error
+    if not isinstance(content, kind):
+        raise DatasetError(
+            f'{path}: expected {form}, found a {type(content).__name__}; take the file of that '
+            'form')
+    return content
+
+
+def read_mat(path: Path, *names: str) -> tuple[np.ndarray, ...]:
+    """Variables of a MATLAB file (up to version 7.2).
+
+    Raises:
+        DatasetError: missing, damaged, of version 7.3, or without one of the variables.
+    """
+    import scipy.io
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content = scipy.io.loadmat(path, variable_names=names)
+    except NotImplementedError as error:
+        raise DatasetError(
+            f"{path}: expected a MATLAB file up to version 7.2, found version 7.3; save it again "
+            "with MATLAB's -v7 option") from error
+    except (OSError, ValueError, TypeError, EOFError, MemoryError, IndexError, KeyError,
+            zlib.error, struct.error, MatReadError) as error:
+        raise DatasetError(
+            f'{path}: expected a MATLAB file with {", ".join(names)}, can not be read '
+            f'({error or type(error).__name__}); fetch it again or correct the folder') from error
+    for name in names:
+        if name not in content:
+            raise DatasetError(
+                f'{path}: expected the variable {name}, found only others; take the file of the '
+                'original set')
+    return tuple(content[name] for name in names)
+
+
+def number_array(where: str, value, shape: tuple[int, ...], form: str) -> np.ndarray:
+    """`value` as finite float64 of `shape`.
+
+    Args:
+        where: file (and entry) that holds it. value: what was found. form: what it means.
+
+    Raises:
+        DatasetError: no numbers, not finite, or of another shape.
+    """
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(
+            f'{where}: expected {form} as numbers of shape {shape}, found {value!r:.60}; correct '
+            'the entry or fetch the file again') from error
+    if array.shape != shape or not np.isfinite(array).all():
+        found = f'shape {array.shape}' if array.shape != shape else 'NaN or infinity'
+        raise DatasetError(
+            f'{where}: expected {form} as finite numbers of shape {shape}, found {found}; correct '
+            'the entry or fetch the file again')
+    return array

@@ -1,0 +1,199 @@
+"""Reader of MINI-RGBD (Hesse et al. 2018) and of sets in its folder format.
+
+Format: folders `01` to `12`, each with `rgb/syn_00000.png` (640x480), `depth/` (16 bit, mm),
+`fg_mask/mask_00000.png`, `joints_2Ddep/syn_joints_2Ddep_00000.txt` (25 rows: x px, y px, depth,
+id) and `joints_3D/syn_joints_3D_00000.txt` (25 rows: x, y, z in m, id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+import re
+
+import cv2
+import numpy as np
+
+from infant_pose_ros.data.stills import Stills
+from infant_pose_ros.errors import DatasetError
+from infant_pose_ros.geometry.boxes import box_around
+from infant_pose_ros.skeleton import FROM_MINI_RGBD, NUM_KEYPOINTS
+
+NUM_JOINTS = 25
+FRAMES_PER_VIDEO = 1000
+SIZE_WH = (640, 480)
+#: fx, fy, cx, cy of every video, px.
+INTRINSICS = (588.679, 590.257, 322.220, 237.468)
+#: Split of the method's authors: name -> numbers of videos.
+SPLITS = {'train': tuple(range(1, 9)), 'validation': (9, 10), 'test': (11, 12)}
+#: Head unit of PCKh for each video of MINI-RGBD itself, px.
+PCKH_UNIT_PX = dict(enumerate((
+    11.21, 11.39, 11.96, 11.13, 7.75, 9.10, 12.77, 13.34, 12.75, 11.23, 12.17, 13.93), 1))
+#: The same in 3D, m.
+PCKH_UNIT_M = dict(enumerate((
+    .0249, .0263, .0253, .0278, .0206, .0234, .0282, .0262, .0290, .0261, .0286, .0301), 1))
+
+#: Part of a frame -> its file in the folder of the video.
+FRAME_FILES = {
+    'rgb': 'rgb/syn_{:05d}.png',
+    'joints_2Ddep': 'joints_2Ddep/syn_joints_2Ddep_{:05d}.txt',
+    'joints_3D': 'joints_3D/syn_joints_3D_{:05d}.txt',
+    'fg_mask': 'fg_mask/mask_{:05d}.png',
+}
+
+
+def read_joints(path: Path) -> np.ndarray:
+    """The rows (25, 4) of a file of joints: three coordinates and an id.
+
+    Raises:
+        DatasetError: the file is missing, or not 25 rows of 4 finite numbers.
+    """
+    form = f'{NUM_JOINTS} rows of 4 numbers'
+    try:
+        rows = [line.split() for line in path.read_text(encoding='ascii').splitlines()]
+        rows = [[float(word) for word in row] for row in rows if row]
+    except OSError as error:
+        raise DatasetError(f'{path}: expected {form}, but the file can not be opened '
+                           f'({error.strerror}); copy it again') from error
+    except ValueError as error:
+        raise DatasetError(
+            f'{path}: expected {form}, found other text ({error}); copy it again') from error
+    lengths = sorted({len(row) for row in rows})
+    if len(rows) != NUM_JOINTS or lengths != [4]:
+        raise DatasetError(f'{path}: expected {form}, found {len(rows)} rows of '
+                           f'{" or ".join(map(str, lengths)) or "no"} numbers; copy it again')
+    joints = np.array(rows)
+    if not np.isfinite(joints[:, :3]).all():
+        raise DatasetError(f'{path}: expected {form}, found NaN or infinity; copy it again')
+    return joints
+
+
+@dataclass(frozen=True, eq=False)
+class MiniRgbdFrame:
+    """One frame: its picture, `keypoints_px` (16, 2), `keypoints_m` (16, 3) camera frame."""
+
+    image_path: Path
+    keypoints_px: np.ndarray
+    keypoints_m: np.ndarray
+
+
+@dataclass(frozen=True)
+class MiniRgbdVideo:
+    """One video; frames are read when they are asked for.
+
+    Attributes:
+        folder: of the video. number: 1 to 12. frames: numbers of the frames in the file names.
+    """
+
+    folder: Path
+    number: int
+    frames: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> MiniRgbdVideo:
+        """Find the frames of the video in `folder`, which is named `01` to `12`.
+
+        Raises:
+            DatasetError: no such folder, or no frames in it.
+        """
+        folder = Path(folder)
+        if not re.fullmatch(r'\d\d', folder.name):
+            raise DatasetError(f'{folder}: expected the folder of a video, such as 01, found '
+                               f'{folder.name!r}; name it after the number of the video')
+        frames = frame_numbers(folder, 'joints_2Ddep')
+        if not frames:
+            raise DatasetError(
+                f'{folder}/joints_2Ddep: expected syn_joints_2Ddep_00000.txt and so on, found '
+                'none; unpack the set here or correct the folder')
+        return cls(folder, int(folder.name), frames)
+
+    @property
+    def pckh_unit_px(self) -> float:
+        """MINI-RGBD's constant for this video, px; NaN where it has no such video."""
+        return PCKH_UNIT_PX.get(self.number, float('nan'))
+
+    @property
+    def pckh_unit_m(self) -> float:
+        """MINI-RGBD's constant for this video in 3D, m; NaN where it has no such video."""
+        return PCKH_UNIT_M.get(self.number, float('nan'))
+
+    def path(self, part: str, index: int) -> Path:
+        """File of the `index`-th frame; `part` as in `FRAME_FILES`."""
+        return self.folder / FRAME_FILES[part].format(self.frames[index])
+
+    def read(self, index: int) -> MiniRgbdFrame:
+        """Read the keypoints of the `index`-th frame.
+
+        Raises:
+            DatasetError: a file of the frame is missing or malformed.
+        """
+        chosen = list(FROM_MINI_RGBD)
+        return MiniRgbdFrame(self.path('rgb', index),
+                             read_joints(self.path('joints_2Ddep', index))[chosen, :2],
+                             read_joints(self.path('joints_3D', index))[chosen, :3])
+
+    def mask_box(self, index: int) -> np.ndarray:
+        """Box (4,) around the infant in the mask, px.
+
+        Raises:
+            DatasetError: the mask is missing, no picture or empty.
+        """
+        path = self.path('fg_mask', index)
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if mask is None or not mask.any():
+            found = 'an empty one' if mask is not None else 'none that can be read'
+            raise DatasetError(
+                f"{path}: expected a mask of the infant, found {found}; copy it again or take "
+                "boxes='keypoints'")
+        columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+        return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=float)
+
+
+def frame_numbers(folder: Path, part: str) -> tuple[int, ...]:
+    """Numbers of the frames of which `folder` holds `part`, in order."""
+    name = FRAME_FILES[part]
+    start, end = Path(name).name.split('{:05d}')
+    found = (re.fullmatch(re.escape(start) + r'(\d{5})' + re.escape(end), path.name)
+             for path in (folder / name).parent.glob(f'{start}*{end}'))
+    return tuple(sorted(int(match[1]) for match in found if match))
+
+
+def open_mini_rgbd(folder: str | Path, split: str = 'train', boxes: str = 'keypoints',
+                   progress: Callable[[int], object] | None = None) -> Stills:
+    """Read the labels of the videos of a split; pictures are read when they are asked for.
+
+    Args:
+        folder: holds `01` to `12`. split: 'train' (1-8), 'validation' (9, 10) or 'test' (11, 12).
+        boxes: 'keypoints' (around them) or 'mask' (around the infant, slower).
+        progress: called with the number of frames that were read.
+
+    Returns:
+        The frames in order. The set doesn't tell what is hidden: all keypoints are visible.
+
+    Raises:
+        DatasetError: an unknown split or kind of boxes, or a file is missing or malformed.
+    """
+    if split not in SPLITS or boxes not in ('keypoints', 'mask'):
+        raise DatasetError(
+            f"{folder}: expected one of the splits {', '.join(SPLITS)} and boxes of 'keypoints' "
+            f"or 'mask', found {split!r} and {boxes!r}; choose one of them")
+    frames, found_boxes = [], []
+    for number in SPLITS[split]:
+        video = MiniRgbdVideo.open(Path(folder) / f'{number:02d}')
+        for index in range(len(video)):
+            frames.append(video.read(index))
+            found_boxes.append(video.mask_box(index) if boxes == 'mask' else
+                               box_around(frames[-1].keypoints_px))
+            if progress is not None:
+                progress(1)
+    count = len(frames)
+    return Stills(
+        tuple(frame.image_path for frame in frames),
+        np.stack([frame.keypoints_px for frame in frames]),
+        np.stack([frame.keypoints_m for frame in frames]),
+        np.ones((count, NUM_KEYPOINTS), bool), np.stack(found_boxes), np.full(count, np.nan),
+        np.tile(INTRINSICS, (count, 1)))
