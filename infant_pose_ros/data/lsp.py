@@ -31,6 +31,20 @@ def common_keypoints(lsp: np.ndarray, visible: np.ndarray) -> np.ndarray:
     return keypoints
 
 
+def read_joints(path: Path) -> np.ndarray:
+    """The rows (N, 14, 3) x, y, visible of `joints.mat`.
+
+    Raises:
+        DatasetError: the file is missing, damaged or of another form.
+    """
+    joints, = read_mat(path, 'joints')
+    if joints.ndim != 3 or joints.shape[:2] != (14, 3) or joints.dtype.kind not in 'fiu':
+        raise DatasetError(
+            f'{path}: expected joints of shape (14, 3, N), got {joints.dtype} of {joints.shape}; '
+            'take the file of the extended set')
+    return joints.transpose(2, 0, 1)
+
+
 def open_lspet(folder: str | Path) -> Stills:
     """Read the set; pictures with fewer than 6 annotated keypoints are left out.
 
@@ -38,11 +52,7 @@ def open_lspet(folder: str | Path) -> Stills:
         DatasetError: `joints.mat` is missing or of another form.
     """
     folder = Path(folder)
-    joints, = read_mat(folder / 'joints.mat', 'joints')
-    if joints.ndim != 3 or joints.shape[:2] != (14, 3):
-        raise DatasetError(
-            f'{folder}/joints.mat: expected joints of shape (14, 3, N), got {joints.shape}')
-    joints = joints.transpose(2, 0, 1)
+    joints = read_joints(folder / 'joints.mat')
     keypoints = common_keypoints(joints[..., :2], joints[..., 2] > 0.5)
     known = np.isfinite(keypoints).all(-1)
     rows = np.flatnonzero(known.sum(1) >= 6)
