@@ -56,9 +56,12 @@ class CheckReport:
         if not path.is_file():
             self.add(path, 'missing', 'expected a picture, found nothing; copy it again')
             return None
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        content = np.fromfile(path, np.uint8)
+        # From memory, other than from a file, OpenCV refuses a JPEG that was cut short.
+        image = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if len(content) else None
         if image is None:
-            self.add(path, 'unreadable', 'expected a picture, found other data; copy it again')
+            self.add(path, 'unreadable', 'expected a picture, found one cut short or other data; '
+                     'copy it again')
             return None
         return image.shape[1], image.shape[0]
 

@@ -192,6 +192,15 @@ def test_lspet_rows_and_pictures(tmp_path):
     assert found(check_dataset(tmp_path)) == [('joints.mat', 'malformed')]
 
 
+@pytest.mark.parametrize('share', [0.0, 0.3, 0.9])
+def test_pictures_that_were_cut_short_are_found(tmp_path, share):
+    write_lspet(tmp_path)
+    path = tmp_path / 'images' / 'im00001.jpg'
+    whole = path.read_bytes()
+    path.write_bytes(whole[:int(share * len(whole))])
+    assert found(check_dataset(tmp_path)) == [('images/im00001.jpg', 'unreadable')]
+
+
 def test_stills_and_recordings(tmp_path):
     write_stills(tmp_path)
     (tmp_path / '0001.part').mkdir()
