@@ -62,3 +62,17 @@ def open_lspet(folder: str | Path) -> Stills:
         np.full((count, NUM_KEYPOINTS, 3), np.nan), known[rows],
         np.stack([box_around(keypoints[row]) for row in rows]) if count else np.zeros((0, 4)),
         np.full(count, np.nan), np.full((count, 4), np.nan))
+
+
+def split_lspet(folder: str | Path, val_count: int) -> tuple[Stills, Stills]:
+    """The set without its last `val_count` pictures, and those: no network may train on them.
+
+    Raises:
+        DatasetError: as `open_lspet`, or nothing is left to train on.
+    """
+    stills = open_lspet(folder)
+    if len(stills) <= val_count:
+        raise DatasetError(
+            f'{folder}: holds {len(stills)} usable pictures, {val_count} of which are kept to '
+            'watch; lower adults_val_count')
+    return stills.part(slice(0, -val_count)), stills.part(slice(-val_count, None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 import zipfile
 import zlib
@@ -69,6 +69,10 @@ class Stills:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def part(self, rows: slice) -> Stills:
+        """Some of the pictures."""
+        return Stills(*(getattr(self, spec.name)[rows] for spec in fields(self)))
 
     @classmethod
     def open(cls, folder: str | Path) -> Stills:

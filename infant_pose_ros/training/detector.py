@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from infant_pose_ros.config import setting, Settings
 from infant_pose_ros.data.boxes import BoxDataset
-from infant_pose_ros.data.lsp import open_lspet
+from infant_pose_ros.data.lsp import split_lspet
 from infant_pose_ros.data.stills import Stills
 from infant_pose_ros.geometry.boxes import box_iou
 from infant_pose_ros.models.checkpoints import Manifest, save_checkpoint
@@ -31,6 +31,7 @@ class DetectorRecipe(Settings):
     infants_val: str = setting('', 'Folder of rendered stills to watch.')
     adults: str = setting('', 'Folder of LSPet; empty leaves photographs out.')
     adults_share: float = setting(0.15, 'Share of photographs in a batch.', low=0.0, high=1.0)
+    adults_val_count: int = setting(500, 'Last pictures of LSPet left out.', low=1)
     architecture: str = setting('fasterrcnn_efficientnet_lite0_fpn', 'A Faster R-CNN.')
     width: int = setting(320, 'Width of the input, px.', low=64, high=1333)
     height: int = setting(240, 'Height of the input, px.', low=64, high=1333)
@@ -82,8 +83,8 @@ def train_detector(recipe: DetectorRecipe, folder: str | Path, progress=None) ->
     size = (recipe.width, recipe.height)
     sets = [BoxDataset(Stills.open(recipe.infants), size, True, recipe.seed)]
     if recipe.adults:
-        sets.append(BoxDataset(open_lspet(recipe.adults), size, True, recipe.seed + 1,
-                               _ADULT_PADDING, 0.0))
+        adults, _ = split_lspet(recipe.adults, recipe.adults_val_count)
+        sets.append(BoxDataset(adults, size, True, recipe.seed + 1, _ADULT_PADDING, 0.0))
     watched = BoxDataset(Stills.open(recipe.infants_val), size, False)
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     arguments = {'min_size': recipe.height, 'max_size': recipe.width}

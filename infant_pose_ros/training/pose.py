@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 from infant_pose_ros.codecs.heatmaps import HeatmapCodec
 from infant_pose_ros.config import setting, Settings
 from infant_pose_ros.data.crops import CropDataset
-from infant_pose_ros.data.lsp import open_lspet
+from infant_pose_ros.data.lsp import split_lspet
 from infant_pose_ros.data.stills import Stills
 from infant_pose_ros.models.checkpoints import Manifest, save_checkpoint
 from infant_pose_ros.models.pose import PoseNetwork
@@ -130,11 +130,9 @@ def train_pose(recipe: PoseRecipe, folder: str | Path, progress=None) -> Path:
     train = MixedCrops((CropDataset(Stills.open(recipe.infants), codec, True, recipe.seed),))
     watched = {'infants': CropDataset(Stills.open(recipe.infants_val), codec, False)}
     if recipe.adults:
-        adults = open_lspet(recipe.adults)
-        split = len(adults) - recipe.adults_val_count
-        train = MixedCrops(train.sets + (
-            CropDataset(_rows(adults, slice(0, split)), codec, True, recipe.seed + 1),))
-        watched['adults'] = CropDataset(_rows(adults, slice(split, None)), codec, False)
+        adults, held_out = split_lspet(recipe.adults, recipe.adults_val_count)
+        train = MixedCrops(train.sets + (CropDataset(adults, codec, True, recipe.seed + 1),))
+        watched['adults'] = CropDataset(held_out, codec, False)
     lite = recipe.backbone == 'efficientnet_lite0'
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     network = PoseNetwork(recipe.backbone, recipe.deconv_channels,
@@ -192,9 +190,3 @@ def export_pose(recipe: PoseRecipe, weights: dict[str, torch.Tensor], metrics: d
         training_data=recipe.training_data, licence='Apache-2.0',
         metrics={'steps': steps, 'batch_size': recipe.batch_size,
                  **{key: round(value, 4) for key, value in metrics.items()}}), half=True)
-
-
-def _rows(stills: Stills, rows: slice) -> Stills:
-    return Stills(*(getattr(stills, name)[rows] for name in (
-        'paths', 'keypoints_px', 'keypoints_m', 'visible', 'box_xyxy', 'body_length_m',
-        'intrinsics')))

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from infant_pose_ros.data.lsp import common_keypoints, open_lspet
+from infant_pose_ros.data.lsp import common_keypoints, open_lspet, split_lspet
 from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.skeleton import Joint
 
@@ -49,3 +49,13 @@ def test_a_missing_or_malformed_file_is_named(tmp_path):
     scipy.io.savemat(tmp_path / 'joints.mat', {'joints': np.zeros((3, 14, 5))})
     with pytest.raises(DatasetError, match=r'\(14, 3, N\)'):
         open_lspet(tmp_path)
+
+
+def test_the_last_pictures_are_kept_apart(tmp_path):
+    scipy.io.savemat(tmp_path / 'joints.mat', {'joints': joints(5)})
+    train, held_out = split_lspet(tmp_path, 2)
+    assert [path.name for path in train.paths] == ['im00001.jpg', 'im00002.jpg', 'im00003.jpg']
+    assert [path.name for path in held_out.paths] == ['im00004.jpg', 'im00005.jpg']
+    assert train.keypoints_px.shape == (3, 16, 2) and held_out.box_xyxy.shape == (2, 4)
+    with pytest.raises(DatasetError, match='adults_val_count'):
+        split_lspet(tmp_path, 5)
