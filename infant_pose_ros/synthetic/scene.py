@@ -162,17 +162,20 @@ def look_at(position_m: np.ndarray, target_m: np.ndarray, roll_rad: float) -> np
     return np.hstack([rotation, -(rotation @ position_m)[:, None]])
 
 
-def sample_camera(rng: np.random.Generator, keypoints_m: np.ndarray, size_wh: tuple[int, int]
-                  ) -> tuple[Camera, np.ndarray]:
+def sample_camera(rng: np.random.Generator, keypoints_m: np.ndarray, size_wh: tuple[int, int],
+                  intrinsics: Camera | None = None) -> tuple[Camera, np.ndarray]:
     """A camera above the infant that sees it, often off the centre, at any roll.
 
     Args:
         keypoints_m: (F, 16, 3) of the whole clip, world. size_wh: picture, px.
+        intrinsics: of the camera, where they are fixed; drawn otherwise.
     """
     width, height = size_wh
     focal = width * rng.uniform(0.75, 1.35)
     centre = np.array([width, height]) * (0.5 + rng.normal(0, 0.01, 2))
     camera = Camera(focal, focal * rng.uniform(0.99, 1.01), *centre, width, height)
+    if intrinsics is not None:
+        camera, focal, width, height = intrinsics, intrinsics.fx, intrinsics.width, intrinsics.height
     points = keypoints_m.reshape(-1, 3)
     middle = (points.min(0) + points.max(0)) / 2
     extent = float(np.linalg.norm(np.ptp(keypoints_m[0], axis=0)[:2]))
@@ -271,9 +274,9 @@ def _sample_light(rng: np.random.Generator) -> dict:
 
 
 def sample_scene(rng: np.random.Generator, keypoints_m: np.ndarray, size_wh: tuple[int, int],
-                 fabrics: int, reliefs: int) -> Scene:
+                 fabrics: int, reliefs: int, intrinsics: Camera | None = None) -> Scene:
     """Draw a scene around an infant whose keypoints over the clip are (F, 16, 3), world."""
-    camera, world_to_camera = sample_camera(rng, keypoints_m, size_wh)
+    camera, world_to_camera = sample_camera(rng, keypoints_m, size_wh, intrinsics)
     tone = rng.beta(1.3, 1.0)
     skin = _SKIN_DARK + tone * (_SKIN_LIGHT - _SKIN_DARK) + rng.normal(0, 0.02, 3)
     grey = rng.random() < 0.10
