@@ -60,7 +60,8 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['weights/*.safetensors', 'weights/*.json', 'samples/*']},
+    package_data={PACKAGE: ['weights/*.safetensors', 'weights/*.json', 'samples/*',
+                            'synthetic/*.sha256']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

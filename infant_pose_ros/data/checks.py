@@ -12,15 +12,15 @@ import re
 import cv2
 import numpy as np
 
-from infant_pose_ros.data import coco, lsp, mini_rgbd, mpi_inf_3dhp, mpii
+from infant_pose_ros.data import checksums, coco, lsp, mini_rgbd, mpi_inf_3dhp, mpii
 from infant_pose_ros.data.files import read_json
 from infant_pose_ros.data.pose_faults import faults_2d, faults_3d
+from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.data.stills import read_shard
 from infant_pose_ros.errors import DatasetError
-from infant_pose_ros.skeleton import FROM_MINI_RGBD
 
 #: Of a folder of frames of MINI-RGBD, these may be absent as a whole: the reader can do without.
-_OPTIONAL_PARTS = {'fg_mask'}
+_OPTIONAL_PARTS = {'fg_mask', 'depth'}
 
 
 @dataclass(frozen=True)
@@ -160,43 +160,78 @@ def _plan_mini_rgbd(report: CheckReport) -> list[Step]:
     steps = []
     for number in sorted(number for split in mini_rgbd.SPLITS.values() for number in split):
         folder = report.folder / f'{number:02d}'
+        unfinished = folder.with_name(f'{folder.name}.part')
+        if unfinished.exists():
+            report.add(unfinished, 'unfinished', 'expected a finished sequence; run the same '
+                       '`infant-pose synth` command again')
         if not folder.is_dir():
             report.add(folder, 'missing', 'expected the folder of a video, found none; copy it')
             continue
-        frames = {part: set(mini_rgbd.frame_numbers(folder, part))
-                  for part in mini_rgbd.FRAME_FILES}
-        every = set().union(*frames.values(), range(mini_rgbd.FRAMES_PER_VIDEO))
-        for part, found in frames.items():
-            if not found:
-                if part not in _OPTIONAL_PARTS or (folder / part).exists():
-                    report.add(folder / part, 'missing', f'expected {len(every)} files such as '
-                               f'{mini_rgbd.FRAME_FILES[part].format(0)}, found none; copy them')
-                continue
-            for frame in sorted(every - found):
-                report.add(folder / mini_rgbd.FRAME_FILES[part].format(frame), 'missing',
-                           'expected this file of the frame, found nothing; copy it again')
-        steps += [partial(_check_frame, folder, frame,
-                          {part for part, found in frames.items() if frame in found})
-                  for frame in sorted(every)]
+        info = report.reading(folder / 'sequence.json', SequenceInfo.read, folder)
+        steps += _plan_sequence(folder, info, report)
     return steps
 
 
-def _check_frame(folder: Path, frame: int, parts: set[str], report: CheckReport) -> None:
+def _plan_sequence(folder: Path, info: SequenceInfo | None, report: CheckReport) -> list[Step]:
+    """Steps for one folder; `info` is None for MINI-RGBD's own."""
+    frames = {part: set(mini_rgbd.frame_numbers(folder, part)) for part in mini_rgbd.FRAME_FILES}
+    every = set().union(*frames.values(),
+                        range(info.frames if info else mini_rgbd.FRAMES_PER_VIDEO))
+    for part, found in frames.items():
+        if not found:
+            if info or part not in _OPTIONAL_PARTS or (folder / part).exists():
+                report.add(folder / part, 'missing', f'expected {len(every)} files such as '
+                           f'{mini_rgbd.FRAME_FILES[part].format(0)}, found none; copy them')
+            continue
+        for frame in sorted(every - found):
+            report.add(folder / mini_rgbd.FRAME_FILES[part].format(frame), 'missing',
+                       'expected this file of the frame, found nothing; copy it again')
+    steps = [partial(_check_frame, folder, frame,
+                     {part for part, found in frames.items() if frame in found}, info is not None)
+             for frame in sorted(every)]
+    return steps + ([partial(_check_sums, folder, info)] if info else [])
+
+
+def _check_frame(folder: Path, frame: int, parts: set[str], has_head_top: bool,
+                 report: CheckReport) -> None:
     paths = {part: folder / mini_rgbd.FRAME_FILES[part].format(frame) for part in parts}
-    for part in ('rgb', 'fg_mask'):
+    for part in ('rgb', 'fg_mask', 'depth'):
         size_wh = report.add_picture(paths[part]) if part in paths else None
         if size_wh is not None and size_wh != mini_rgbd.SIZE_WH:
             report.add(paths[part], 'wrong size', 'expected 640x480 px, found '
                        f'{size_wh[0]}x{size_wh[1]}; take the original picture')
-    joints = {part: report.reading(paths[part], mini_rgbd.read_joints, paths[part])
+    chosen = mini_rgbd.joint_rows(has_head_top)
+    joints = {part: report.reading(paths[part], mini_rgbd.read_joints, paths[part],
+                                   mini_rgbd.NUM_JOINTS + has_head_top)
               for part in ('joints_2Ddep', 'joints_3D') if part in paths}
-    chosen = list(FROM_MINI_RGBD)
     if joints.get('joints_2Ddep') is not None:
         report.add_pose(paths['joints_2Ddep'], '', joints['joints_2Ddep'][chosen, :2],
                         mini_rgbd.SIZE_WH)
     if joints.get('joints_3D') is not None:
         for kind, text in faults_3d(joints['joints_3D'][chosen, :3]):
             report.add(paths['joints_3D'], kind, text)
+
+
+def _check_sums(folder: Path, info: SequenceInfo, report: CheckReport) -> None:
+    """Compare a whole sequence with the list of its set; say so where it is only a trial."""
+    report.reading(folder / mini_rgbd.VISIBLE_FILE, mini_rgbd.read_visible, folder, info.frames)
+    if info.set != checksums.SYNTHCOT_NAME:
+        return
+    if info.frames != mini_rgbd.FRAMES_PER_VIDEO:
+        report.add(folder, 'trial', f'expected {mini_rgbd.FRAMES_PER_VIDEO} frames, found a trial '
+                   f'of {info.frames}; make the sequence without --frames')
+        return
+    path = checksums.synthcot_list()
+    listed = report.reading(path, checksums.read_list, path)
+    for part in checksums.PARTS if listed is not None else ():
+        if not (folder / part).exists():
+            continue  # this has been said
+        found = report.reading(folder / part, checksums.part_checksum, folder, part)
+        expected = listed.get((int(folder.name), part))
+        if found is not None and found != expected:
+            report.add(folder / part, 'differs', f'expected the checksum {expected}, found '
+                       f'{found}; make the sequence again (another kind of processor or another '
+                       'version of a library may round differently)')
 
 
 def _check_picture(path: Path, poses: list, report: CheckReport) -> None:
@@ -251,11 +286,11 @@ def _plan_coco(report: CheckReport) -> list[Step]:
 
 def _plan_lspet(report: CheckReport) -> list[Step]:
     path = report.folder / 'joints.mat'
-    rows = report.reading(path, lsp.read_joints, path)
-    if rows is None:
+    labels = report.reading(path, lsp.read_labels, path)
+    if labels is None:
         return []
-    keypoints = lsp.common_keypoints(rows[..., :2], rows[..., 2] > 0.5)
-    names = [f'im{row:05d}.jpg' for row in range(1, len(rows) + 1)]
+    keypoints = labels.keypoints_px
+    names = [labels.image_name(row) for row in range(len(labels))]
     found = {item.name for item in (report.folder / 'images').glob('im*.jpg')}
     if len(found) > len(names):
         report.add(path, 'wrong count', f'expected a row for each of {len(found)} pictures, found '

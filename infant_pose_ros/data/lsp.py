@@ -1,10 +1,14 @@
-"""Reader of the extended Leeds Sports Pose set (Johnson and Everingham 2011): adults.
+"""Reader of Leeds Sports Pose (Johnson and Everingham 2010) and its extended set (2011): adults.
 
-Format: `joints.mat` with `joints` (14, 3, N): x, y, visible; `images/im00001.jpg` onwards.
+Formats, both with `joints.mat` that holds `joints`:
+- LSPet: (14, 3, N), x, y, annotated; `images/im00001.jpg` onwards; 10,000 pictures.
+- LSP: (3, 14, N), x, y, hidden: every joint is annotated; `images/im0001.jpg` onwards; 2,000
+  pictures, the first half of which are the training part.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,35 +35,64 @@ def common_keypoints(lsp: np.ndarray, visible: np.ndarray) -> np.ndarray:
     return keypoints
 
 
-def read_joints(path: Path) -> np.ndarray:
-    """The rows (N, 14, 3) x, y, visible of `joints.mat`.
+@dataclass(frozen=True, eq=False)
+class LspLabels:
+    """The content of `joints.mat` in the common keypoints.
+
+    Attributes:
+        keypoints_px: (N, 16, 2), NaN where not annotated. visible: (N, 16) annotated and not
+            hidden; LSPet doesn't tell the two apart. digits: of the number in a picture's name.
+    """
+
+    keypoints_px: np.ndarray
+    visible: np.ndarray
+    digits: int
+
+    def __len__(self) -> int:
+        return len(self.keypoints_px)
+
+    def image_name(self, row: int) -> str:
+        """File name of a picture; rows count from 0, names from 1."""
+        return f'im{row + 1:0{self.digits}d}.jpg'
+
+
+def read_labels(path: Path) -> LspLabels:
+    """Read `joints.mat` of either set.
 
     Raises:
         DatasetError: the file is missing, damaged or of another form.
     """
     joints, = read_mat(path, 'joints')
-    if joints.ndim != 3 or joints.shape[:2] != (14, 3) or joints.dtype.kind not in 'fiu':
+    extended = joints.shape[:2] == (14, 3)
+    if joints.ndim != 3 or joints.dtype.kind not in 'fiu' or not (
+            extended or joints.shape[:2] == (3, 14)):
         raise DatasetError(
-            f'{path}: expected joints of shape (14, 3, N), got {joints.dtype} of {joints.shape}; '
-            'take the file of the extended set')
-    return joints.transpose(2, 0, 1)
+            f'{path}: expected joints of shape (14, 3, N) (LSPet) or (3, 14, N) (LSP), got '
+            f'{joints.dtype} of {joints.shape}; take the file of one of the sets')
+    rows = joints.transpose((2, 0, 1) if extended else (2, 1, 0)).astype(float)
+    flagged = rows[..., 2] > 0.5
+    keypoints = common_keypoints(rows[..., :2], flagged | (not extended))
+    known = np.isfinite(keypoints).all(-1)
+    if extended:
+        return LspLabels(keypoints, known, 5)
+    seen = np.isfinite(common_keypoints(rows[..., :2], ~flagged)).all(-1)
+    return LspLabels(keypoints, seen, 4)
 
 
 def open_lspet(folder: str | Path) -> Stills:
-    """Read the set; pictures with fewer than 6 annotated keypoints are left out.
+    """Read LSPet or LSP; pictures with fewer than 6 annotated keypoints are left out.
 
     Raises:
         DatasetError: `joints.mat` is missing or of another form.
     """
     folder = Path(folder)
-    joints = read_joints(folder / 'joints.mat')
-    keypoints = common_keypoints(joints[..., :2], joints[..., 2] > 0.5)
-    known = np.isfinite(keypoints).all(-1)
-    rows = np.flatnonzero(known.sum(1) >= 6)
+    labels = read_labels(folder / 'joints.mat')
+    keypoints = labels.keypoints_px
+    rows = np.flatnonzero(np.isfinite(keypoints).all(-1).sum(1) >= 6)
     count = len(rows)
     return Stills(
-        tuple(folder / 'images' / f'im{row + 1:05d}.jpg' for row in rows), keypoints[rows],
-        np.full((count, NUM_KEYPOINTS, 3), np.nan), known[rows],
+        tuple(folder / 'images' / labels.image_name(row) for row in rows), keypoints[rows],
+        np.full((count, NUM_KEYPOINTS, 3), np.nan), labels.visible[rows],
         np.stack([box_around(keypoints[row]) for row in rows]) if count else np.zeros((0, 4)),
         np.full(count, np.nan), np.full((count, 4), np.nan))
 

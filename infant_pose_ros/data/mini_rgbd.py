@@ -1,8 +1,12 @@
-"""Reader of MINI-RGBD (Hesse et al. 2018) and of sets in its folder format.
+"""Reader of MINI-RGBD (Hesse et al. 2018) and of SynthCot-12, which has its folder format.
 
-Format: folders `01` to `12`, each with `rgb/syn_00000.png` (640x480), `depth/` (16 bit, mm),
-`fg_mask/mask_00000.png`, `joints_2Ddep/syn_joints_2Ddep_00000.txt` (25 rows: x px, y px, depth,
-id) and `joints_3D/syn_joints_3D_00000.txt` (25 rows: x, y, z in m, id).
+Format: folders `01` to `12`, each with `rgb/syn_00000.png` (640x480),
+`depth/syn_00000_depth.png` (16 bit, mm), `fg_mask/mask_00000.png`,
+`joints_2Ddep/syn_joints_2Ddep_00000.txt` (25 rows: x px, y px, depth, id) and
+`joints_3D/syn_joints_3D_00000.txt` (25 rows: x, y, z in m, id).
+
+SynthCot-12 adds `sequence.json` (see `sequence_info`), `visible.npy` (F, 16) bool, and a 26th row:
+the top of the head, which MINI-RGBD lacks (there the nose stands for it).
 """
 
 from __future__ import annotations
@@ -15,12 +19,15 @@ import re
 import cv2
 import numpy as np
 
+from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.data.stills import Stills
 from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.geometry.boxes import box_around
-from infant_pose_ros.skeleton import FROM_MINI_RGBD, NUM_KEYPOINTS
+from infant_pose_ros.skeleton import FROM_MINI_RGBD, Joint, NUM_KEYPOINTS
 
 NUM_JOINTS = 25
+#: Row of SynthCot-12's 26th joint.
+HEAD_TOP_ROW = 25
 FRAMES_PER_VIDEO = 1000
 SIZE_WH = (640, 480)
 #: fx, fy, cx, cy of every video, px.
@@ -40,16 +47,26 @@ FRAME_FILES = {
     'joints_2Ddep': 'joints_2Ddep/syn_joints_2Ddep_{:05d}.txt',
     'joints_3D': 'joints_3D/syn_joints_3D_{:05d}.txt',
     'fg_mask': 'fg_mask/mask_{:05d}.png',
+    'depth': 'depth/syn_{:05d}_depth.png',
 }
+VISIBLE_FILE = 'visible.npy'
 
 
-def read_joints(path: Path) -> np.ndarray:
-    """The rows (25, 4) of a file of joints: three coordinates and an id.
+def joint_rows(has_head_top: bool) -> list[int]:
+    """Row of each common keypoint; `has_head_top` tells of SynthCot-12's 26th row."""
+    rows = list(FROM_MINI_RGBD)
+    if has_head_top:
+        rows[Joint.HEAD_TOP] = HEAD_TOP_ROW
+    return rows
+
+
+def read_joints(path: Path, num_joints: int = NUM_JOINTS) -> np.ndarray:
+    """The rows (num_joints, 4) of a file of joints: three coordinates and an id.
 
     Raises:
-        DatasetError: the file is missing, or not 25 rows of 4 finite numbers.
+        DatasetError: the file is missing, or not so many rows of 4 finite numbers.
     """
-    form = f'{NUM_JOINTS} rows of 4 numbers'
+    form = f'{num_joints} rows of 4 numbers'
     try:
         rows = [line.split() for line in path.read_text(encoding='ascii').splitlines()]
         rows = [[float(word) for word in row] for row in rows if row]
@@ -60,7 +77,7 @@ def read_joints(path: Path) -> np.ndarray:
         raise DatasetError(
             f'{path}: expected {form}, found other text ({error}); copy it again') from error
     lengths = sorted({len(row) for row in rows})
-    if len(rows) != NUM_JOINTS or lengths != [4]:
+    if len(rows) != num_joints or lengths != [4]:
         raise DatasetError(f'{path}: expected {form}, found {len(rows)} rows of '
                            f'{" or ".join(map(str, lengths)) or "no"} numbers; copy it again')
     joints = np.array(rows)
@@ -84,11 +101,13 @@ class MiniRgbdVideo:
 
     Attributes:
         folder: of the video. number: 1 to 12. frames: numbers of the frames in the file names.
+        info: what the sequence says of itself; None for MINI-RGBD's own.
     """
 
     folder: Path
     number: int
     frames: tuple[int, ...]
+    info: SequenceInfo | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -98,7 +117,7 @@ class MiniRgbdVideo:
         """Find the frames of the video in `folder`, which is named `01` to `12`.
 
         Raises:
-            DatasetError: no such folder, or no frames in it.
+            DatasetError: no such folder, no frames in it, or a malformed `sequence.json`.
         """
         folder = Path(folder)
         if not re.fullmatch(r'\d\d', folder.name):
@@ -109,17 +128,37 @@ class MiniRgbdVideo:
             raise DatasetError(
                 f'{folder}/joints_2Ddep: expected syn_joints_2Ddep_00000.txt and so on, found '
                 'none; unpack the set here or correct the folder')
-        return cls(folder, int(folder.name), frames)
+        return cls(folder, int(folder.name), frames, SequenceInfo.read(folder))
 
     @property
     def pckh_unit_px(self) -> float:
-        """MINI-RGBD's constant for this video, px; NaN where it has no such video."""
-        return PCKH_UNIT_PX.get(self.number, float('nan'))
+        """The sequence's own or MINI-RGBD's constant for it, px; NaN where there is none."""
+        return self.info.pckh_unit_px if self.info else PCKH_UNIT_PX.get(self.number, np.nan)
 
     @property
     def pckh_unit_m(self) -> float:
-        """MINI-RGBD's constant for this video in 3D, m; NaN where it has no such video."""
-        return PCKH_UNIT_M.get(self.number, float('nan'))
+        """The sequence's own or MINI-RGBD's constant for it in 3D, m; NaN where there is none."""
+        return self.info.pckh_unit_m if self.info else PCKH_UNIT_M.get(self.number, np.nan)
+
+    @property
+    def num_joints(self) -> int:
+        """Rows of each file of joints."""
+        return HEAD_TOP_ROW + 1 if self.info else NUM_JOINTS
+
+    @property
+    def body_length_m(self) -> float:
+        """Crown to heel, m; NaN where unknown."""
+        return self.info.body_length_m if self.info else np.nan
+
+    def visible(self) -> np.ndarray:
+        """(F, 16) bool; all of them where the set doesn't tell.
+
+        Raises:
+            DatasetError: `visible.npy` is malformed.
+        """
+        if not (self.folder / VISIBLE_FILE).exists():
+            return np.ones((len(self), NUM_KEYPOINTS), bool)
+        return read_visible(self.folder, len(self))
 
     def path(self, part: str, index: int) -> Path:
         """File of the `index`-th frame; `part` as in `FRAME_FILES`."""
@@ -131,10 +170,10 @@ class MiniRgbdVideo:
         Raises:
             DatasetError: a file of the frame is missing or malformed.
         """
-        chosen = list(FROM_MINI_RGBD)
+        chosen, count = joint_rows(self.info is not None), self.num_joints
         return MiniRgbdFrame(self.path('rgb', index),
-                             read_joints(self.path('joints_2Ddep', index))[chosen, :2],
-                             read_joints(self.path('joints_3D', index))[chosen, :3])
+                             read_joints(self.path('joints_2Ddep', index), count)[chosen, :2],
+                             read_joints(self.path('joints_3D', index), count)[chosen, :3])
 
     def mask_box(self, index: int) -> np.ndarray:
         """Box (4,) around the infant in the mask, px.
@@ -153,6 +192,25 @@ class MiniRgbdVideo:
         return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=float)
 
 
+def read_visible(folder: Path, frames: int) -> np.ndarray:
+    """The content (frames, 16) bool of `visible.npy` in a sequence's folder.
+
+    Raises:
+        DatasetError: the file is missing, damaged or of another form.
+    """
+    path = folder / VISIBLE_FILE
+    try:
+        visible = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f'{path}: expected an array ({frames}, {NUM_KEYPOINTS}) of bool, can '
+                           f'not be read ({error}); copy or make it again') from error
+    if visible.dtype != bool or visible.shape != (frames, NUM_KEYPOINTS):
+        raise DatasetError(
+            f'{path}: expected an array ({frames}, {NUM_KEYPOINTS}) of bool, found '
+            f'{visible.dtype} of {visible.shape}; copy or make it again')
+    return visible
+
+
 def frame_numbers(folder: Path, part: str) -> tuple[int, ...]:
     """Numbers of the frames of which `folder` holds `part`, in order."""
     name = FRAME_FILES[part]
@@ -160,6 +218,13 @@ def frame_numbers(folder: Path, part: str) -> tuple[int, ...]:
     found = (re.fullmatch(re.escape(start) + r'(\d{5})' + re.escape(end), path.name)
              for path in (folder / name).parent.glob(f'{start}*{end}'))
     return tuple(sorted(int(match[1]) for match in found if match))
+
+
+def _open_videos(folder: str | Path, split: str) -> list[MiniRgbdVideo]:
+    if split not in SPLITS:
+        raise DatasetError(f"{folder}: expected one of the splits {', '.join(SPLITS)}, found "
+                           f'{split!r}; choose one of them')
+    return [MiniRgbdVideo.open(Path(folder) / f'{number:02d}') for number in SPLITS[split]]
 
 
 def open_mini_rgbd(folder: str | Path, split: str = 'train', boxes: str = 'keypoints',
@@ -172,28 +237,50 @@ def open_mini_rgbd(folder: str | Path, split: str = 'train', boxes: str = 'keypo
         progress: called with the number of frames that were read.
 
     Returns:
-        The frames in order. The set doesn't tell what is hidden: all keypoints are visible.
+        The frames in order. MINI-RGBD itself doesn't tell what is hidden nor how long the infant
+        is: there all keypoints are visible.
 
     Raises:
         DatasetError: an unknown split or kind of boxes, or a file is missing or malformed.
     """
-    if split not in SPLITS or boxes not in ('keypoints', 'mask'):
-        raise DatasetError(
-            f"{folder}: expected one of the splits {', '.join(SPLITS)} and boxes of 'keypoints' "
-            f"or 'mask', found {split!r} and {boxes!r}; choose one of them")
-    frames, found_boxes = [], []
-    for number in SPLITS[split]:
-        video = MiniRgbdVideo.open(Path(folder) / f'{number:02d}')
+    if boxes not in ('keypoints', 'mask'):
+        raise DatasetError(f"{folder}: expected boxes of 'keypoints' or 'mask', found {boxes!r}; "
+                           'choose one of them')
+    frames, found_boxes, visible, lengths = [], [], [], []
+    for video in _open_videos(folder, split):
+        visible.append(video.visible())
+        lengths.append(np.full(len(video), video.body_length_m))
         for index in range(len(video)):
             frames.append(video.read(index))
             found_boxes.append(video.mask_box(index) if boxes == 'mask' else
                                box_around(frames[-1].keypoints_px))
             if progress is not None:
                 progress(1)
-    count = len(frames)
     return Stills(
         tuple(frame.image_path for frame in frames),
         np.stack([frame.keypoints_px for frame in frames]),
         np.stack([frame.keypoints_m for frame in frames]),
-        np.ones((count, NUM_KEYPOINTS), bool), np.stack(found_boxes), np.full(count, np.nan),
-        np.tile(INTRINSICS, (count, 1)))
+        np.concatenate(visible), np.stack(found_boxes), np.concatenate(lengths),
+        np.tile(INTRINSICS, (len(frames), 1)))
+
+
+def pckh_units(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Head unit of PCKh for each frame, in the order of `open_mini_rgbd`: (N,) px and (N,) m.
+
+    Raises:
+        DatasetError: as `open_mini_rgbd`.
+    """
+    videos = _open_videos(folder, split)
+    counts = [len(video) for video in videos]
+    return (np.repeat([video.pckh_unit_px for video in videos], counts),
+            np.repeat([video.pckh_unit_m for video in videos], counts))
+
+
+def sequence_numbers(folder: str | Path, split: str) -> np.ndarray:
+    """(N,) number of the video of each frame, in the order of `open_mini_rgbd`.
+
+    Raises:
+        DatasetError: as `open_mini_rgbd`.
+    """
+    videos = _open_videos(folder, split)
+    return np.repeat([video.number for video in videos], [len(video) for video in videos])

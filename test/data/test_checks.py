@@ -6,8 +6,9 @@ import pytest
 import scipy.io
 
 from infant_pose_ros.cli.data import FORMATS as CLI_FORMATS
-from infant_pose_ros.data import mini_rgbd
+from infant_pose_ros.data import checksums, mini_rgbd
 from infant_pose_ros.data.checks import check_dataset, detect_format, FORMATS
+from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.skeleton import FROM_COCO, FROM_LSP, FROM_MINI_RGBD, FROM_MPI_INF_3DHP, Joint
 
@@ -48,6 +49,26 @@ def write_mini_rgbd(folder):
                 paths[part].parent.mkdir(parents=True, exist_ok=True)
                 paths[part].write_text(''.join(f'{x * scale} {y * scale} {last} {index}\n'
                                                for index, (x, y) in enumerate(joints)))
+
+
+def write_synthcot(folder):
+    """`write_mini_rgbd` with what SynthCot-12 adds; returns its checksums."""
+    write_mini_rgbd(folder)
+    sums = {}
+    for number in range(1, 13):
+        video = folder / f'{number:02d}'
+        for frame in range(2):
+            picture(video / 'depth' / f'syn_{frame:05d}_depth.png', (640, 480))
+            picture(video / 'fg_mask' / f'mask_{frame:05d}.png', (640, 480))
+            for part in ('joints_2Ddep', 'joints_3D'):
+                path = video / part / f'syn_{part}_{frame:05d}.txt'
+                rows = path.read_text().splitlines()
+                path.write_text('\n'.join([*rows, rows[24].removesuffix('24') + '25']))
+        np.save(video / 'visible.npy', np.ones((2, 16), bool))
+        (video / 'sequence.json').write_text(SequenceInfo(
+            'SynthCot-12', 1, number, 30.0, 2, 0.6, 3.0, 11.0, 0.028).to_json())
+        sums |= {(number, part): checksums.part_checksum(video, part) for part in checksums.PARTS}
+    return sums
 
 
 def write_mpii(folder):
@@ -153,6 +174,50 @@ def test_mini_rgbd_file_by_file(tmp_path):
         ('07/joints_2Ddep/syn_joints_2Ddep_00000.txt', 'impossible shape')]
     assert 'found 1 rows of 4 numbers' in report.problems[2].text
     assert report.counts()['missing'] == 2
+
+
+@pytest.fixture
+def synthcot(tmp_path, monkeypatch):
+    folder = tmp_path / 'set'
+    folder.mkdir()
+    listed = tmp_path / 'list.sha256'
+    listed.write_text(checksums.list_text(write_synthcot(folder), 'test'))
+    monkeypatch.setattr(checksums, 'synthcot_list', lambda: listed)
+    return folder
+
+
+def test_a_good_synthcot_is_fine(synthcot):
+    report = check_dataset(synthcot)
+    assert report.problems == []
+    assert (report.format, report.num_pictures, report.num_poses) == ('mini_rgbd', 72, 24)
+
+
+def test_one_changed_byte_is_found_in_its_part(synthcot):
+    path = synthcot / '07' / 'joints_3D' / 'syn_joints_3D_00001.txt'
+    path.write_bytes(path.read_bytes() + b'\n')
+    visible = np.load(synthcot / '11' / 'visible.npy')
+    visible[1, 3] = False
+    np.save(synthcot / '11' / 'visible.npy', visible)
+    assert found(check_dataset(synthcot)) == [
+        ('07/joints_3D', 'differs'), ('11/visible.npy', 'differs')]
+
+
+def test_what_synthcot_must_have_is_missed(synthcot):
+    (synthcot / '02' / 'visible.npy').unlink()
+    (synthcot / '04' / 'sequence.json').write_text('{}')
+    (synthcot / '05' / 'depth' / 'syn_00001_depth.png').unlink()
+    (synthcot / '06').rename(synthcot / '06.part')
+    report = check_dataset(synthcot)
+    assert {('02/visible.npy', 'missing'), ('04/sequence.json', 'malformed'),
+            ('05/depth/syn_00001_depth.png', 'missing'), ('06.part', 'unfinished'),
+            ('06', 'missing')} <= set(found(report))
+
+
+def test_a_trial_is_told_from_the_set(synthcot, monkeypatch):
+    monkeypatch.setattr(mini_rgbd, 'FRAMES_PER_VIDEO', 3)
+    report = check_dataset(synthcot)
+    assert report.counts() == {'trial': 12}
+    assert 'found a trial of 2' in report.problems[0].text
 
 
 def test_mpii_and_coco_entries(tmp_path):

@@ -43,10 +43,24 @@ def test_the_set_is_read_and_hidden_joints_are_missing(tmp_path):
     assert stills.box_xyxy[1].tolist() == [0, 0, 130, 65]
 
 
+def test_the_original_set_has_its_axes_and_its_flag_the_other_way_round(tmp_path):
+    content = joints(2).transpose(1, 0, 2)      # (3, 14, N)
+    content[2] = 0                              # 0: seen
+    content[2, 0, 1] = 1                        # r_ankle of the second picture is hidden
+    content[2, 2, 1] = 1                        # and so is r_hip, and with it the pelvis
+    scipy.io.savemat(tmp_path / 'joints.mat', {'joints': content})
+    stills = open_lspet(tmp_path)
+    assert [path.name for path in stills.paths] == ['im0001.jpg', 'im0002.jpg']
+    assert np.isfinite(stills.keypoints_px).all() and stills.visible[0].all()
+    assert stills.keypoints_px[1, Joint.L_ANKLE].tolist() == [50, 25]
+    assert [Joint(i) for i in np.flatnonzero(~stills.visible[1])] == [
+        Joint.R_ANKLE, Joint.R_HIP, Joint.PELVIS]
+
+
 def test_a_missing_or_malformed_file_is_named(tmp_path):
     with pytest.raises(DatasetError, match='joints.mat'):
         open_lspet(tmp_path)
-    scipy.io.savemat(tmp_path / 'joints.mat', {'joints': np.zeros((3, 14, 5))})
+    scipy.io.savemat(tmp_path / 'joints.mat', {'joints': np.zeros((16, 3, 5))})
     with pytest.raises(DatasetError, match=r'\(14, 3, N\)'):
         open_lspet(tmp_path)
 

@@ -4,7 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from infant_pose_ros.data.mini_rgbd import MiniRgbdVideo, open_mini_rgbd, read_joints
+from infant_pose_ros.data.mini_rgbd import (
+    MiniRgbdVideo,
+    open_mini_rgbd,
+    pckh_units,
+    read_joints,
+    sequence_numbers,
+)
+from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.data.stills import read_image
 from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.skeleton import Joint
@@ -23,6 +30,20 @@ def write_video(folder, frames=2):
             f'{10 * i + frame:.3f} {5 * i:.3f} 0.9 {i}\n' for i in range(25)))
         (folder / 'joints_3D' / f'syn_joints_3D_{frame:05d}.txt').write_text(''.join(
             f'{i / 1000} {i / 500} {frame / 1000} {i}\n' for i in range(25)))
+
+
+def write_synthcot(folder, frames=2):
+    """As `write_video`, with a 26th row (joint 25), visibility and `sequence.json`."""
+    write_video(folder, frames)
+    for frame in range(frames):
+        for part, row in (('joints_2Ddep', '333 222 0.9 25'), ('joints_3D', '0.3 0.2 0.9 25')):
+            with (folder / part / f'syn_{part}_{frame:05d}.txt').open('a') as file:
+                file.write(f'{row}\n')
+    visible = np.ones((frames, 16), bool)
+    visible[0, Joint.L_WRIST] = False
+    np.save(folder / 'visible.npy', visible)
+    (folder / 'sequence.json').write_text(SequenceInfo(
+        'SynthCot-12', 1, 5, 30.0, frames, 0.62, 4.0, 12.5, 0.027).to_json())
 
 
 def test_a_frame_is_read_when_asked_for_and_in_the_common_order(tmp_path):
@@ -65,6 +86,38 @@ def test_a_split_is_read_as_stills(tmp_path):
     assert read_image(stills.paths[0]).shape == (480, 640, 3)
     masked = open_mini_rgbd(tmp_path, 'validation', boxes='mask')
     assert masked.box_xyxy[2].tolist() == [50, 100, 80, 200]
+
+
+def test_synthcot_tells_the_head_top_units_length_and_what_is_hidden(tmp_path):
+    for name in ('11', '12'):
+        write_synthcot(tmp_path / name)
+    stills = open_mini_rgbd(tmp_path, 'test')
+    assert stills.keypoints_px[0, Joint.HEAD_TOP].tolist() == [333, 222]
+    assert stills.keypoints_m[3, Joint.HEAD_TOP].tolist() == [.3, .2, .9]
+    assert stills.keypoints_px[1, Joint.R_ANKLE].tolist() == [81, 40]
+    assert stills.body_length_m.tolist() == [0.62] * 4
+    assert np.argwhere(~stills.visible).tolist() == [[0, Joint.L_WRIST], [2, Joint.L_WRIST]]
+    np.save(tmp_path / '11' / 'visible.npy', np.ones((2, 15), bool))
+    with pytest.raises(DatasetError, match=r'visible.npy: .*\(2, 16\).* found bool of \(2, 15\)'):
+        open_mini_rgbd(tmp_path, 'test')
+
+
+def test_units_and_numbers_come_for_each_frame(tmp_path):
+    write_video(tmp_path / '11', 1)
+    write_synthcot(tmp_path / '12', 3)
+    units_px, units_m = pckh_units(tmp_path, 'test')
+    assert units_px.tolist() == [12.17, 12.5, 12.5, 12.5]
+    assert units_m.tolist() == [.0286, .027, .027, .027]
+    assert sequence_numbers(tmp_path, 'test').tolist() == [11, 12, 12, 12]
+    with pytest.raises(DatasetError, match="'dev'"):
+        pckh_units(tmp_path, 'dev')
+
+
+def test_a_26th_row_without_its_description_is_an_error(tmp_path):
+    write_synthcot(tmp_path / '11')
+    (tmp_path / '11' / 'sequence.json').unlink()
+    with pytest.raises(DatasetError, match='expected 25 rows of 4 numbers, found 26 rows'):
+        MiniRgbdVideo.open(tmp_path / '11').read(0)
 
 
 @pytest.mark.parametrize(('text', 'found'), [
