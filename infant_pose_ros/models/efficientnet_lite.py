@@ -37,14 +37,14 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution without bias that pads like TensorFlow's 'SAME': more at the right and below.
+    """A convolution that pads like TensorFlow's 'SAME': more at the right and below.
 
     The output is ceil(input / stride) in each direction. At stride 1 the padding is even.
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1,
-                 groups: int = 1):
-        super().__init__(channels_in, channels_out, kernel, stride, groups=groups, bias=False,
+                 groups: int = 1, bias: bool = False):
+        super().__init__(channels_in, channels_out, kernel, stride, groups=groups, bias=bias,
                          padding=kernel // 2 if stride == 1 else 0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -4,10 +4,15 @@ import torch
 import torchvision
 
 from infant_pose_ros.errors import CheckpointError, InvalidInputError
+from infant_pose_ros.models import pose
+from infant_pose_ros.models.checkpoints import load_checkpoint, Manifest, save_checkpoint
+from infant_pose_ros.models.movenet import MoveNet
 from infant_pose_ros.models.pose import PoseNetwork, resnet_body
+from infant_pose_ros.skeleton import Joint
 
 
-@pytest.mark.parametrize('backbone', ['resnet18', 'resnet50', 'efficientnet_lite0'])
+@pytest.mark.parametrize('backbone', ['resnet18', 'resnet50', 'efficientnet_lite0',
+                                      'movenet_lightning', 'movenet_thunder'])
 def test_heatmaps_are_a_quarter_of_the_input(backbone):
     network = PoseNetwork(backbone, deconv_channels=8).eval()
     with torch.no_grad():
@@ -61,3 +66,49 @@ def test_pretrained_file_of_another_network(tmp_path):
     torch.save({'weight': torch.zeros(3)}, path)
     with pytest.raises(CheckpointError, match='other.pth.*resnet18'):
         PoseNetwork('resnet18', pretrained=str(path))
+
+
+@pytest.fixture(scope='module')
+def movenet():
+    torch.manual_seed(5)
+    return MoveNet('lightning').eval()
+
+
+def test_movenets_heatmaps_start_those_of_the_same_joint(movenet, monkeypatch):
+    monkeypatch.setattr(pose, 'load_movenet', lambda path, variant: movenet)
+    network = PoseNetwork('movenet_lightning', pretrained='folder').eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        ours, theirs = network(image)[0], movenet(image).heatmaps[0]
+    coco = {Joint.R_ANKLE: 16, Joint.L_ANKLE: 15, Joint.R_KNEE: 14, Joint.L_KNEE: 13,
+            Joint.R_HIP: 12, Joint.L_HIP: 11, Joint.R_WRIST: 10, Joint.L_WRIST: 9,
+            Joint.R_ELBOW: 8, Joint.L_ELBOW: 7, Joint.R_SHOULDER: 6, Joint.L_SHOULDER: 5,
+            Joint.HEAD_TOP: 0}
+    for joint, index in coco.items():
+        assert torch.allclose(ours[joint], theirs[index], atol=1e-5), joint
+    assert torch.allclose(ours[Joint.PELVIS], (theirs[11] + theirs[12]) / 2, atol=1e-5)
+    assert torch.allclose(ours[Joint.THORAX], (theirs[5] + theirs[6]) / 2, atol=1e-5)
+
+
+def test_movenet_needs_a_path_and_16_keypoints(movenet, monkeypatch):
+    with pytest.raises(InvalidInputError, match='path of its graph model'):
+        PoseNetwork('movenet_lightning', pretrained=True)
+    monkeypatch.setattr(pose, 'load_movenet', lambda path, variant: movenet)
+    with pytest.raises(InvalidInputError, match='num_keypoints.*16.*17'):
+        PoseNetwork('movenet_lightning', num_keypoints=17, pretrained='folder')
+
+
+def test_movenets_missing_graph_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match='movenet-thunder.json'):
+        PoseNetwork('movenet_thunder', pretrained=str(tmp_path))
+
+
+def test_movenet_as_a_checkpoint(tmp_path):
+    network = PoseNetwork('movenet_lightning').eval()
+    save_checkpoint(tmp_path / 'p.safetensors', network, Manifest(
+        'small', 'pose', 'simple_baseline', {'backbone': 'movenet_lightning'}, input_size=192))
+    loaded, manifest = load_checkpoint(tmp_path / 'p.safetensors', 'pose')
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(network(image), loaded(image))
+    assert manifest.num_parameters < 2.4e6
