@@ -7,7 +7,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from infant_pose_ros.cli import synthcot
 from infant_pose_ros.errors import InvalidInputError
+
+DEFAULT_FRAMES = 2000
 
 
 def add_parser(subparsers) -> None:
@@ -16,7 +19,8 @@ def add_parser(subparsers) -> None:
         'synth', help='render infants: stills for training, or a clip with its truth',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('out', type=Path, help='folder of stills, or stem of the clip')
-    parser.add_argument('--frames', type=int, default=2000, help='how many stills')
+    parser.add_argument('--frames', type=int, default=argparse.SUPPRESS,
+                        help=f'how many stills (default: {DEFAULT_FRAMES})')
     parser.add_argument('--clip', type=float, metavar='SECONDS', default=0.0,
                         help='render one moving infant for this long instead of stills')
     parser.add_argument('--rate', type=float, default=30.0, help='pictures a second of a clip')
@@ -24,12 +28,16 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--size', type=int, nargs=2, metavar=('W', 'H'), default=(640, 480))
     parser.add_argument('--workers', type=int, default=1, help='processes')
     parser.add_argument('--device', default='cpu', help="where to render: 'cpu' or 'cuda:0'")
+    synthcot.add_arguments(parser)
 
 
 def run(args) -> int:
     """Render."""
     from infant_pose_ros.synthetic.writer import write_clip, write_stills
 
+    args.frames = getattr(args, 'frames', None if args.synthcot12 else DEFAULT_FRAMES)
+    if args.synthcot12:
+        return synthcot.run_synthcot(args)
     if args.frames < 1 or args.clip < 0 or args.rate <= 0 or args.workers < 1 or min(
             args.size) < 64:
         raise InvalidInputError(
