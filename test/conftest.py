@@ -53,3 +53,43 @@ def stills_folder(tmp_path):
              box_xyxy=np.tile([50.0, 30.0, 110.0, 90.0], (6, 1)), body_length_m=np.full(6, 0.6),
              intrinsics=np.tile([200.0, 200.0, 80.0, 60.0], (6, 1)))
     return folder
+
+
+@pytest.fixture
+def cot_folder(tmp_path):
+    """Test videos 11 and 12 of a set in SynthCot-12's format, six frames each.
+
+    The body lies 1 m in front of the camera and moves 2 px to the right with each frame; the
+    first pixel of a picture is its number, 0 to 11. PCKh's unit is 10 px and 20 mm, the length
+    0.6 m in video 11 and 0.5 m in video 12; the left wrist is never visible.
+    """
+    from infant_pose_ros.data.mini_rgbd import INTRINSICS, joint_rows
+    from infant_pose_ros.data.sequence_info import SequenceInfo
+
+    folder = tmp_path / 'cot'
+    fx, fy, cx, cy = INTRINSICS
+    base_px = np.column_stack([200 + 12.0 * np.arange(16), 160 + 9.0 * (np.arange(16) % 5)])
+    for video, length_m in ((11, 0.6), (12, 0.5)):
+        place = folder / str(video)
+        for part in ('rgb', 'fg_mask', 'joints_2Ddep', 'joints_3D'):
+            (place / part).mkdir(parents=True)
+        for frame in range(6):
+            picture = np.full((480, 640, 3), 90, np.uint8)
+            picture[0, 0] = 6 * (video - 11) + frame
+            cv2.imwrite(str(place / 'rgb' / f'syn_{frame:05d}.png'), picture)
+            mask = np.zeros((480, 640), np.uint8)
+            mask[150:210, 190 + 2 * frame:391 + 2 * frame] = 255
+            cv2.imwrite(str(place / 'fg_mask' / f'mask_{frame:05d}.png'), mask)
+            points = np.zeros((26, 2))
+            points[joint_rows(True)] = base_px + [2.0 * frame, 0.0]
+            (place / 'joints_2Ddep' / f'syn_joints_2Ddep_{frame:05d}.txt').write_text(''.join(
+                f'{x} {y} 1.0 {row}\n' for row, (x, y) in enumerate(points)))
+            (place / 'joints_3D' / f'syn_joints_3D_{frame:05d}.txt').write_text(''.join(
+                f'{(x - cx) / fx} {(y - cy) / fy} 1.0 {row}\n'
+                for row, (x, y) in enumerate(points)))
+        visible = np.ones((6, 16), bool)
+        visible[:, 15] = False
+        np.save(place / 'visible.npy', visible)
+        (place / 'sequence.json').write_text(SequenceInfo(
+            'SynthCot-12', 1, 5, 30.0, 6, length_m, 3.0, 10.0, 0.02).to_json())
+    return folder

@@ -25,6 +25,7 @@ COMMANDS = {
     'synth': 'render infants with true keypoints',
     'data': 'check a copy of a dataset, file by file',
     'train': 'train the detector, the 2D pose network or the lifter',
+    'evaluate': 'measure networks on a labelled set, beside published figures',
 }
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130

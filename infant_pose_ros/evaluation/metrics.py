@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.geometry.boxes import box_iou
 from infant_pose_ros.skeleton import HEAD_SEGMENT
 
 
@@ -59,6 +60,26 @@ def head_units(truth: np.ndarray) -> np.ndarray:
     """Distance (...,) from upper neck to head top in poses (..., 16, D); NaN where unknown."""
     lower, upper = HEAD_SEGMENT
     return np.linalg.norm(truth[..., upper, :] - truth[..., lower, :], axis=-1)
+
+
+def box_ious(pred_xyxy: np.ndarray, truth_xyxy: np.ndarray) -> np.ndarray:
+    """Intersection over union of paired boxes.
+
+    Args:
+        pred_xyxy: (F, 4); NaN where no box was found.
+        truth_xyxy: (F, 4); NaN where unknown.
+
+    Returns:
+        (F,) 0..1; 0 where a box is missing, NaN where the truth is unknown.
+
+    Raises:
+        InvalidInputError: the shapes differ.
+    """
+    pred, truth = _same_shape(pred_xyxy, truth_xyxy)
+    ious = np.array([
+        0.0 if np.isnan(a).any() else box_iou(a[None], b[None])[0, 0]
+        for a, b in zip(pred, truth)])
+    return np.where(np.isnan(truth).any(axis=-1), np.nan, ious)
 
 
 def _same_shape(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ import pytest
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.evaluation.metrics import (
     ajpe,
+    box_ious,
     head_units,
     joint_errors,
     pckh,
@@ -55,3 +56,12 @@ def test_head_units():
     truth[:, Joint.HEAD_TOP] = [[3, 4], [0, 2], [NAN, 1]]
     assert head_units(truth)[:2].tolist() == [5.0, 2.0]
     assert np.isnan(head_units(truth)[2])
+
+
+def test_box_ious_by_hand():
+    truth = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 10], [NAN] * 4])
+    pred = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [NAN] * 4, [0, 0, 1, 1]])
+    ious = box_ious(pred, truth)
+    assert ious[:3] == pytest.approx([1.0, 1 / 3, 0.0])
+    assert np.isnan(ious[3])
+    assert box_ious(np.zeros((0, 4)), np.zeros((0, 4))).shape == (0,)
