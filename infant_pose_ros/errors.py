@@ -31,3 +31,7 @@ class DatasetError(InfantPoseError):
 
 class MissingDependencyError(InfantPoseError):
     """An optional library that this function needs is not installed."""
+
+
+class TrainingError(InfantPoseError):
+    """A training can't go on."""

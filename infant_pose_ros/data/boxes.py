@@ -33,13 +33,15 @@ class BoxDataset(Dataset):
     Args:
         stills: labelled pictures. size_wh: of what the network sees. augment: for training.
         padding: the box is widened by this share of its sides.
-        empty_share: share of samples that show nobody.
+        empty_share: share of samples that are cut to a part beside the box, where there is one.
+        nobody: no sample has a box, whoever is in the picture.
     """
 
     def __init__(self, stills: Stills, size_wh: tuple[int, int], augment: bool, seed: int = 0,
-                 padding: float = 0.0, empty_share: float = 0.12):
+                 padding: float = 0.0, empty_share: float = 0.0, nobody: bool = False):
         self.stills, self.size_wh, self.augment = stills, size_wh, augment
         self.seed, self.padding, self.empty_share, self.epoch = seed, padding, empty_share, 0
+        self.nobody = nobody
 
     def __len__(self) -> int:
         return len(self.stills)
@@ -48,10 +50,8 @@ class BoxDataset(Dataset):
         cv2.setNumThreads(0)
         rng = np.random.default_rng([self.seed, index, self.epoch])
         image = read_image(self.stills.paths[index])
-        box = self.stills.box_xyxy[index].copy()
-        grow = self.padding * np.repeat([[box[2] - box[0], box[3] - box[1]]], 2, 0).ravel()
-        box += grow * [-1, -1, 1, 1]
-        if self.augment and rng.random() < self.empty_share:
+        box = self._box(index)
+        if box is not None and rng.random() < self.empty_share:
             strip = empty_strip(box, (image.shape[1], image.shape[0]))
             if strip is not None:
                 image, box = image[strip[1]:strip[3], strip[0]:strip[2]], None
@@ -62,6 +62,21 @@ class BoxDataset(Dataset):
         return (torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255,
                 {'boxes': torch.from_numpy(boxes).float(),
                  'labels': torch.ones(len(boxes), dtype=torch.int64)})
+
+    def strips(self) -> BoxDataset:
+        """Parts beside the infant of those pictures that have room for it, not augmented."""
+        rows = [row for row in range(len(self)) if (box := self._box(row)) is not None
+                and empty_strip(box, read_image(self.stills.paths[row]).shape[1::-1])]
+        return BoxDataset(self.stills.part(np.array(rows, int)), self.size_wh, False, self.seed,
+                          self.padding, empty_share=1.0)
+
+    def _box(self, index: int) -> np.ndarray | None:
+        """The box to find, None where there is none."""
+        box = self.stills.box_xyxy[index]
+        if self.nobody or not np.isfinite(box).all():
+            return None
+        grow = self.padding * np.tile(box[2:] - box[:2], 2)
+        return box + grow * [-1, -1, 1, 1]
 
     def _place(self, image, box, rng):
         """Fit the picture into the network's, in training with random zoom, place and turn."""

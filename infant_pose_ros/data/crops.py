@@ -17,6 +17,11 @@ CROP_SCALE = 1.25
 HIDDEN_WEIGHT = 0.4
 
 
+def whole_crop(size_wh: tuple[int, int], input_size: int) -> Crop:
+    """The whole picture in the middle of the network's input, upright."""
+    return Crop((np.array(size_wh) - 1) / 2, float(max(size_wh)), 0.0, input_size)
+
+
 def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change light, colour, sharpness and noise of an RGB uint8 picture, at times hide a part."""
     if rng.random() < 0.15:
@@ -53,42 +58,71 @@ class CropDataset(Dataset):
 
     Items are (image (3, S, S) uint8, heatmaps (16, h, w) float32, weight (16,) float32,
     keypoints_model (16, 2) float32).
+
+    Args:
+        stills: labelled pictures, somebody in each.
+        codec: makes the heatmaps.
+        augment: mirror, turn, move and recolour.
+        seed: of the augmentation.
+        whole: the network sees the whole picture, not turned, in place of a crop.
+        recolours: False leaves colours, sharpness and noise as they are.
     """
 
-    def __init__(self, stills: Stills, codec: HeatmapCodec, augment: bool, seed: int = 0):
+    def __init__(self, stills: Stills, codec: HeatmapCodec, augment: bool, seed: int = 0,
+                 whole: bool = False, recolours: bool = True):
         self.stills = stills
         self.codec = codec
         self.augment = augment
         self.seed = seed
+        self.whole = whole
+        self.recolours = recolours
         self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.stills)
 
-    def crop_of(self, index: int, rng: np.random.Generator) -> Crop:
-        """The square to cut: about upright, with errors as a tracker makes them."""
-        keypoints = self.stills.keypoints_px[index]
-        base = Crop.from_keypoints(keypoints, CROP_SCALE, self.codec.input_size)
-        if self.augment:
+    def crop_of(self, index: int, rng: np.random.Generator,
+                size_wh: tuple[int, int] | None = None) -> Crop:
+        """The square to cut: about upright, with errors as a tracker makes them.
+
+        Args:
+            index: of the picture. rng: of the errors. size_wh: of the picture, where it is seen
+                whole.
+        """
+        if self.whole:
+            base = whole_crop(size_wh, self.codec.input_size)
+            if not self.augment:
+                return base
+            turn, grow, shift = rng.normal(0, 0.15), np.exp(rng.normal(0, 0.1)), (
+                rng.normal(0, 0.03, 2))
+        elif self.augment:
+            base = self._tight(index)
             turn = rng.normal(0, 0.3) if rng.random() < 0.6 else rng.uniform(-1.0, 1.0)
             grow, shift = np.exp(rng.normal(0.02, 0.14)), rng.normal(0, 0.05, 2)
         else:
+            base = self._tight(index)
             turn, grow, shift = rng.normal(0, 0.15), np.exp(rng.normal(0, 0.05)), 0.0
         return Crop(base.centre_px + shift * base.side_px, base.side_px * grow,
                     base.angle_rad + turn, self.codec.input_size)
+
+    def _tight(self, index: int) -> Crop:
+        return Crop.from_keypoints(
+            self.stills.keypoints_px[index], CROP_SCALE, self.codec.input_size)
 
     def __getitem__(self, index: int):
         cv2.setNumThreads(0)
         rng = np.random.default_rng(
             [self.seed, index, self.epoch if self.augment else 0, int(self.augment)])
-        crop = self.crop_of(index, rng)
+        picture = read_image(self.stills.paths[index])
+        crop = self.crop_of(index, rng, picture.shape[1::-1])
         size = self.codec.input_size
         border = tuple(int(v) for v in rng.integers(0, 256, 3)) if self.augment else (0, 0, 0)
-        image = cut_crop(read_image(self.stills.paths[index]), crop, border)
+        image = cut_crop(picture, crop, border)
         keypoints = transform_points(crop.frame_to_model, self.stills.keypoints_px[index])
         visible = self.stills.visible[index]
         if self.augment:
-            image = recolour(image, rng)
+            if self.recolours:
+                image = recolour(image, rng)
             if rng.random() < 0.5:
                 image = np.ascontiguousarray(image[:, ::-1])
                 keypoints[:, 0] = size - 1 - keypoints[:, 0]

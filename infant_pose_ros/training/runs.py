@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import csv
 import math
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from infant_pose_ros.errors import CheckpointError
+from infant_pose_ros.errors import CheckpointError, SettingsError, TrainingError
+from infant_pose_ros.training.stopping import Judge
 
 
 class Run:
@@ -57,6 +59,15 @@ class Run:
             writer.writeheader()
             writer.writerows(rows)
         part.replace(self.curves_path)
+
+    def forget_after(self, name: str, last: float) -> None:
+        """Drop rows of the curves that a killed run wrote after its last stored state."""
+        rows = self._rows()
+        kept = [row for row in rows if float(row[name]) <= last]
+        if len(kept) < len(rows):
+            self.curves_path.unlink()
+            for row in kept:
+                self.log({key: float(value) for key, value in row.items() if value})
 
     def _rows(self) -> list[dict[str, str]]:
         if not self.curves_path.exists():
@@ -128,52 +139,120 @@ def cosine_rate(step: int, steps: int, warmup: int) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def constant_rate(step: int, steps: int, warmup: int) -> float:
+    """Share of the learning rate: rises over `warmup` steps and stays."""
+    return min((step + 1) / warmup, 1.0)
+
+
+#: Share of the learning rate by (step, steps, warmup).
+RATE_SCHEDULES = {'cosine': cosine_rate, 'constant': constant_rate}
+
+
+def pick_device() -> torch.device:
+    """The first GPU where there is one, else the CPU."""
+    return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+
+
+def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
+    """Number format of the forward pass; None for plain fp32.
+
+    'auto' takes bf16 on a GPU that has it and fp32 elsewhere: on CPUs without bf16 arithmetic it
+    is slower.
+
+    Raises:
+        SettingsError: fp16 without a GPU.
+    """
+    if precision == 'fp16' and device.type != 'cuda':
+        raise SettingsError("precision: 'fp16' needs a GPU, and there is none; take 'fp32', "
+                            "'bf16' or 'auto'")
+    if precision == 'auto':
+        fast = device.type == 'cuda' and torch.cuda.is_bf16_supported()
+        precision = 'bf16' if fast else 'fp32'
+    return {'bf16': torch.bfloat16, 'fp16': torch.float16, 'fp32': None}[precision]
+
+
 class Learner:
     """Takes optimiser steps, keeps the averaged weights and goes on from a run's state.
 
     Args:
         run: where the state lies; if there is one, it is taken over.
         network, optimiser: what learns; a group's `share` scales its learning rate.
-        rate: peak learning rate. steps, warmup_steps: of the schedule.
-        average_decay: of the averaged weights.
+        schedule: share of the rate at each step, as `cosine_rate`.
+        rate: peak learning rate. average_decay: of the averaged weights; 0 averages nothing.
+        judge: chooses among the looks.
+        autocast: number format of the forward pass; fp16 scales the loss.
+        seed: with the step's number it seeds what is random inside the network.
     """
 
     def __init__(self, run: Run, network: torch.nn.Module, optimiser: torch.optim.Optimizer,
-                 rate: float, steps: int, warmup_steps: int, average_decay: float):
-        self.run, self.network, self.optimiser = run, network, optimiser
+                 schedule: Callable[[int], float], rate: float, average_decay: float,
+                 judge: Judge, autocast: torch.dtype | None = None, seed: int = 0):
+        self.run, self.network, self.optimiser, self.judge = run, network, optimiser, judge
         self.average = Average(network, average_decay)
         self.step = 0
         self.loss = float('nan')
-        self._schedule = (rate, steps, warmup_steps)
-        self._started_s = time.monotonic()
+        self._schedule, self._rate, self._seed = schedule, rate, seed
+        self._device = next(network.parameters()).device
+        self._autocast = autocast
+        self._scaler = torch.amp.GradScaler(
+            self._device.type, enabled=autocast == torch.float16)
+        self._minutes, self._started_s = 0.0, time.monotonic()
         state = run.load_state()
         if state:
-            network.load_state_dict(state['network'])
-            optimiser.load_state_dict(state['optimiser'])
-            self.average.restore(state['average'], state['average_steps'])
-            self.step = state['step']
+            self._restore(state)
 
-    def learn(self, loss: torch.Tensor) -> None:
-        """One step down the gradient of `loss`; `self.loss` follows it smoothly."""
-        rate, steps, warmup_steps = self._schedule
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state['network'])
+        self.optimiser.load_state_dict(state['optimiser'])
+        self.average.restore(state['average'], state['average_steps'])
+        self.step, self.loss = state['step'], state.get('loss', float('nan'))
+        self._minutes = state.get('minutes', 0.0)
+        self.judge.restore(state.get('judge', {}))
+        self._scaler.load_state_dict(state.get('scaler') or self._scaler.state_dict())
+        self.run.forget_after('step', self.step)
+
+    def learn(self, loss_of: Callable[[], torch.Tensor]) -> None:
+        """One step down the gradient of what `loss_of` returns; `self.loss` follows it smoothly.
+
+        Raises:
+            TrainingError: the loss is no number any more.
+        """
+        torch.manual_seed(self._seed * 1_000_003 + self.step)
+        with torch.autocast(self._device.type, self._autocast,
+                            enabled=self._autocast is not None):
+            loss = loss_of()
         for group in self.optimiser.param_groups:
-            group['lr'] = rate * cosine_rate(self.step, steps, warmup_steps) * group.get(
-                'share', 1.0)
+            group['lr'] = self._rate * self._schedule(self.step) * group.get('share', 1.0)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self.optimiser)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
+        self._scaler.step(self.optimiser)
+        self._scaler.update()
         self.average.update(self.network)
         self.step += 1
         value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f'{self.run.folder}: the loss is {value} at step {self.step}; lower '
+                'learning_rate and run the command again: it goes on from the last look')
         self.loss = value if self.loss != self.loss else 0.98 * self.loss + 0.02 * value
 
-    def record(self, figures: dict[str, float]) -> None:
-        """Store the state and add a row to the curves."""
-        self.run.log({'step': self.step, 'minutes': (time.monotonic() - self._started_s) / 60,
-                      'train_loss': self.loss, **figures})
+    def note(self, figures: dict[str, float]) -> None:
+        """Add a row to the curves and draw them."""
+        self.run.log({'step': self.step, 'minutes': self.minutes,
+                      **({'train_loss': self.loss} if self.loss == self.loss else {}), **figures})
         self.run.plot()
+
+    @property
+    def minutes(self) -> float:
+        """Spent on this run, its earlier parts included."""
+        return self._minutes + (time.monotonic() - self._started_s) / 60
+
+    def save(self) -> None:
+        """Store the state."""
         self.run.save_state({
             'network': self.network.state_dict(), 'optimiser': self.optimiser.state_dict(),
             'average': self.average.values, 'average_steps': self.average.steps,
-            'step': self.step})
+            'step': self.step, 'loss': self.loss, 'minutes': self.minutes,
+            'judge': self.judge.state(), 'scaler': self._scaler.state_dict()})

@@ -48,3 +48,25 @@ def test_some_samples_show_nobody(stills_folder, monkeypatch):
     image, target = dataset[0]
     assert target['boxes'].shape == (0, 4) and target['labels'].shape == (0,)
     assert image.shape == (3, 72, 96)
+
+
+def test_pictures_without_a_box_or_of_others_show_nobody(stills_folder):
+    stills = Stills.open(stills_folder)
+    stills.box_xyxy[1] = np.nan
+    dataset = BoxDataset(stills, (96, 72), True, padding=0.1)
+    assert len(dataset[1][1]['boxes']) == 0
+    plain = BoxDataset(stills, (160, 120), False, padding=0.1)
+    assert plain[0][1]['boxes'].tolist() == [pytest.approx([44, 24, 116, 96])]
+    assert len(BoxDataset(stills, (160, 120), False, nobody=True)[0][1]['boxes']) == 0
+
+
+def test_strips_are_taken_where_there_is_room(stills_folder, monkeypatch):
+    stills = Stills.open(stills_folder)
+    dataset = BoxDataset(stills, (96, 72), False)
+    assert len(dataset.strips()) == 0
+    monkeypatch.setattr('infant_pose_ros.data.boxes._MIN_STRIP_PX', 20)
+    stills.box_xyxy[3] = np.nan
+    strips = dataset.strips()
+    assert len(strips) == 5
+    image, target = strips[0]
+    assert len(target['boxes']) == 0 and image.max() < 0.5      # the body is bright

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from infant_pose_ros.codecs.heatmaps import HeatmapCodec
-from infant_pose_ros.data.crops import CropDataset, HIDDEN_WEIGHT, recolour
+from infant_pose_ros.data.crops import CropDataset, HIDDEN_WEIGHT, recolour, whole_crop
 from infant_pose_ros.data.stills import Stills
 from infant_pose_ros.geometry.crops import transform_points
 from infant_pose_ros.skeleton import MIRRORED_ORDER
@@ -43,7 +43,24 @@ def test_another_epoch_gives_another_crop_and_hidden_keypoints_weigh_less(stills
     assert first[2][6] in (0, np.float32(HIDDEN_WEIGHT))
 
 
-def test_recolouring_is_seeded_and_keeps_shape():
+def test_a_whole_picture_lies_in_the_middle_and_is_not_turned(stills_folder):
+    stills = Stills.open(stills_folder)                 # 160 x 120, 64 px for 160
+    crop = whole_crop((160, 120), 64)
+    assert crop.angle_rad == 0 and crop.side_px == 160
+    image, _, _, keypoints = CropDataset(stills, HeatmapCodec(64), False, whole=True)[2]
+    assert keypoints == pytest.approx((stills.keypoints_px[2] + 0.5) * 0.4 - 0.5 + [0, 8])
+    assert not image[:, :7].any() and not image[:, -7:].any()       # letterbox
+    assert image[:, 8 + 13:8 + 35, 21:43].min() > 150               # the body
+
+
+def test_recolouring_can_be_left_out(stills_folder, monkeypatch):
+    stills = Stills.open(stills_folder)
+    monkeypatch.setattr('infant_pose_ros.data.crops.recolour', lambda image, rng: image * 0)
+    assert not CropDataset(stills, HeatmapCodec(64), True)[0][0].any()
+    assert CropDataset(stills, HeatmapCodec(64), True, recolours=False)[0][0].any()
+
+
+def test_recolouring_is_is_seeded_and_keeps_shape():
     image = np.random.default_rng(0).integers(0, 256, (48, 48, 3)).astype(np.uint8)
     for seed in range(30):
         result = recolour(image, np.random.default_rng(seed))

@@ -39,3 +39,23 @@ def test_a_shard_cut_short_or_with_columns_of_two_lengths_is_named(stills_folder
     np.savez(path, **{**rows, 'visible': rows['visible'][:4]})
     with pytest.raises(DatasetError, match="'visible': 4"):
         Stills.open(stills_folder)
+
+
+def test_ages_are_read_where_a_set_has_them_and_nobody_is_left_out(stills_folder):
+    assert np.isnan(Stills.open(stills_folder).age_months).all()
+    rows = read_shard(stills_folder / '0000')
+    rows['box_xyxy'][2] = np.nan
+    np.savez(stills_folder / '0000' / 'labels.npz', **{**rows, 'age_months': np.arange(6.0)})
+    stills = Stills.open(stills_folder)
+    assert stills.people().age_months.tolist() == [0, 1, 3, 4, 5]
+    assert stills.people().paths[2].name == '00003.jpg'
+
+
+def test_parts_joined_again_are_the_whole(stills_folder):
+    stills = Stills.open(stills_folder)
+    again = Stills.joined([stills.part(slice(0, 2)), stills.part(np.array([2, 3, 4, 5]))])
+    assert again.paths == stills.paths
+    assert np.array_equal(again.keypoints_px, stills.keypoints_px)
+    assert [path.name for path in stills.spread(3).paths] == [
+        '00000.jpg', '00002.jpg', '00004.jpg']
+    assert stills.spread(0) is stills and stills.spread(9) is stills

@@ -34,3 +34,9 @@ def test_mse_by_hand():
     output[0, 0, 0, 0] = 2.0     # squared error 4 over 4 cells: 1
     output[0, 1] = 10.0          # without weight
     assert heatmap_mse(output, target, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(1.0)
+
+
+def test_mse_s_foreground_weighs_cells_near_the_keypoint():
+    output, target = torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    target[0, 0, 0, 0] = 1.0     # squared error 1, times 1 + 3, over 4 cells
+    assert heatmap_mse(output, target, torch.ones(1, 1), 3.0).item() == pytest.approx(1.0)

@@ -4,10 +4,12 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from infant_pose_ros.data.crops import CropDataset
+from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.models.checkpoints import load_checkpoint
-from infant_pose_ros.training.pose import MixedSampler, PoseRecipe, train_pose
+from infant_pose_ros.training.pose import build_network, PoseRecipe, train_pose
 
 
 @pytest.fixture(scope='module')
@@ -41,7 +43,7 @@ def recipe(folder, **changes) -> PoseRecipe:
     return PoseRecipe(**{
         'infants': str(folder / 'train'), 'infants_val': str(folder / 'val'), 'input_size': 64,
         'backbone': 'efficientnet_lite0', 'deconv_channels': 32, 'batch_size': 8, 'steps': 100,
-        'warmup_steps': 5, 'val_every': 20, 'average_decay': 0.9, 'bfloat16': False,
+        'warmup_steps': 5, 'val_every': 20, 'average_decay': 0.9, 'precision': 'fp32',
         'workers': 0, 'learning_rate': 2e-3, **changes})
 
 
@@ -60,23 +62,77 @@ def test_a_tiny_training_learns_goes_on_after_a_stop_and_exports(figures, tmp_pa
     first, last = float(rows[0]['infants_loss']), float(rows[-1]['infants_loss'])
     assert last < 0.75 * first
     assert float(rows[-1]['infants_error_px']) < float(rows[0]['infants_error_px'])
+    best = int(min(rows, key=lambda row: float(row['infants_error_px']))['step'])
     module, manifest = load_checkpoint(path, 'pose')
-    assert manifest.input_size == 64 and manifest.metrics['steps'] == 100
+    assert manifest.input_size == 64 and manifest.metrics['steps'] == best
     assert not module.training
 
 
-def test_batches_hold_their_share_of_adults_and_are_seeded():
-    batches = list(MixedSampler((100, 50), 8, 0.25, seed=3, first_step=0, steps=4))
-    assert all(sum(which for which, _, _ in batch) == 2 for batch in batches)
-    again = list(MixedSampler((100, 50), 8, 0.25, seed=3, first_step=2, steps=4))
-    assert again == batches[2:]
-    alone = list(MixedSampler((100, 0), 8, 0.25, seed=3, first_step=0, steps=1))
-    assert all(which == 0 for which, _, _ in alone[0])
+def test_a_run_that_is_killed_between_two_looks_ends_as_if_it_had_not_been(figures, tmp_path):
+    def killer(step, _):
+        if step == 7:
+            raise KeyboardInterrupt
+
+    short = recipe(figures, steps=9, val_every=3, init_from='')
+    with pytest.raises(KeyboardInterrupt):
+        train_pose(short, tmp_path / 'killed', killer)
+    steps = []
+    path = train_pose(short, tmp_path / 'killed', lambda step, _: steps.append(step))
+    assert steps == [7, 8, 9]
+    whole = train_pose(short, tmp_path / 'whole')
+    assert path.read_bytes() == whole.read_bytes()
+    rows = [[{key: row[key] for key in row if key != 'minutes'} for row in csv.DictReader(
+        (tmp_path / name / 'curves.csv').open())] for name in ('killed', 'whole')]
+    assert rows[0] == rows[1]
+
+
+def test_a_run_ends_when_patience_does_and_keeps_the_best(figures, tmp_path, monkeypatch):
+    errors = iter([9.0, 7.0, 8.0, 8.5, 6.0])
+    monkeypatch.setattr('infant_pose_ros.training.pose.evaluate_pose',
+                        lambda *args, **kwargs: {'error_px': next(errors), 'loss': 1.0})
+    short = recipe(figures, steps=50, val_every=1, patience=2)
+    path = train_pose(short, tmp_path / 'run')
+    assert load_checkpoint(path, 'pose')[1].metrics['steps'] == 2
+    assert len((tmp_path / 'run' / 'curves.csv').read_text().splitlines()) == 5
+    # Run again, it has nothing more to do.
+    assert train_pose(short, tmp_path / 'run') == path and next(errors) == 6.0
+
+
+def test_training_starts_from_a_checkpoint_with_or_without_the_common_keypoints(
+        figures, tmp_path):
+    first = train_pose(recipe(figures, steps=1, val_every=1), tmp_path / 'adults')
+    start = recipe(figures, init_from=str(first))
+    same, unmapped = build_network(start), build_network(start.replace(common_keypoints=False))
+    adults, _ = load_checkpoint(first, 'pose')
+    assert torch.equal(same.heatmaps.weight, adults.heatmaps.weight)
+    # Channel 12 of LSP's order is the neck; read as the common order it is the right shoulder.
+    assert torch.equal(unmapped.heatmaps.weight[12], adults.heatmaps.weight[8])
+    train_pose(start.replace(steps=1, val_every=1), tmp_path / 'infants')
+    rows = list(csv.DictReader((tmp_path / 'infants' / 'curves.csv').open()))
+    assert [row['step'] for row in rows] == ['0', '1']
+    with pytest.raises(SettingsError, match='init_from'):
+        build_network(start.replace(deconv_channels=16))
+
+
+def test_adults_alone_whole_pictures_and_paper_loss(figures, tmp_path):
+    alone = recipe(figures, infants='', infants_val='', adults=str(figures / 'train'),
+                   adults_val_count=4, adults_rendered=str(figures / 'val'), crop=False,
+                   activation='none', mse_foreground=5.0, steps=2, val_every=0, recolours=False)
+    path = train_pose(alone.replace(schedule='constant', average_decay=0.0), tmp_path / 'run')
+    manifest = load_checkpoint(path, 'pose')[1]
+    assert manifest.metrics['crop'] is False and 'whole pictures' in manifest.training_data
+    rows = list(csv.DictReader((tmp_path / 'run' / 'curves.csv').open()))
+    assert {'adults_pck02', 'adults_error_px'} <= set(rows[0]) and len(rows) == 1
+
+
+def test_a_run_without_anything_to_watch_or_to_learn_is_refused(figures, tmp_path):
+    with pytest.raises(SettingsError, match='nothing to watch'):
+        train_pose(recipe(figures, infants_val=''), tmp_path)
+    with pytest.raises(SettingsError, match='at least one'):
+        train_pose(recipe(figures, infants=''), tmp_path)
 
 
 def test_evaluation_by_hand(figures):
-    import torch
-
     from infant_pose_ros.codecs.heatmaps import HeatmapCodec
     from infant_pose_ros.data.stills import Stills
     from infant_pose_ros.training.losses import heatmap_cross_entropy

@@ -1,8 +1,16 @@
 import pytest
 import torch
 
-from infant_pose_ros.errors import CheckpointError
-from infant_pose_ros.training.runs import Average, cosine_rate, Run
+from infant_pose_ros.errors import CheckpointError, SettingsError, TrainingError
+from infant_pose_ros.training.runs import (
+    autocast_type,
+    Average,
+    constant_rate,
+    cosine_rate,
+    Learner,
+    Run,
+)
+from infant_pose_ros.training.stopping import Judge
 
 
 def test_the_rate_rises_then_falls():
@@ -10,6 +18,42 @@ def test_the_rate_rises_then_falls():
     assert cosine_rate(9, 100, 10) == pytest.approx(1.0)
     assert cosine_rate(55, 100, 10) == pytest.approx(0.505)
     assert cosine_rate(100, 100, 10) == pytest.approx(0.01)
+
+
+def test_the_constant_rate_rises_and_stays():
+    assert constant_rate(0, 100, 4) == pytest.approx(0.25)
+    assert constant_rate(3, 100, 4) == constant_rate(90, 100, 4) == 1.0
+
+
+def test_number_formats():
+    cpu, gpu = torch.device('cpu'), torch.device('cuda')
+    assert autocast_type('auto', cpu) is None and autocast_type('fp32', gpu) is None
+    assert autocast_type('bf16', cpu) == torch.bfloat16
+    assert autocast_type('fp16', gpu) == torch.float16
+    with pytest.raises(SettingsError, match='needs a GPU'):
+        autocast_type('fp16', cpu)
+
+
+def test_a_learner_takes_the_step_worked_out_by_hand_and_names_a_lost_loss(tmp_path):
+    module = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(module.weight, 2.0)
+    learner = Learner(Run(tmp_path), module, torch.optim.SGD(module.parameters(), lr=1.0),
+                      lambda step: 0.5, 0.1, 0.0, Judge('error'))
+    learner.learn(lambda: module.weight.sum() * 3)      # 2 - 0.1 * 0.5 * 3
+    assert module.weight.item() == pytest.approx(1.85) and learner.step == 1
+    assert learner.average.values['weight'].item() == pytest.approx(1.85)
+    with pytest.raises(TrainingError, match='learning_rate'):
+        learner.learn(lambda: module.weight.sum() * float('nan'))
+
+
+def test_rows_after_the_stored_state_are_dropped(tmp_path):
+    run = Run(tmp_path)
+    for step in (1, 2, 3):
+        run.log({'step': step, 'loss': step / 2})
+    run.forget_after('step', 2)
+    assert run.curves_path.read_text().split() == ['step,loss', '1,0.5', '2,1']
+    run.forget_after('step', 0)
+    assert not run.curves_path.exists()
 
 
 def test_state_comes_back_and_damage_is_named(tmp_path):
