@@ -146,6 +146,11 @@ class MiniRgbdVideo:
         return HEAD_TOP_ROW + 1 if self.info else NUM_JOINTS
 
     @property
+    def age_months(self) -> float:
+        """NaN where unknown."""
+        return self.info.age_months if self.info else np.nan
+
+    @property
     def body_length_m(self) -> float:
         """Crown to heel, m; NaN where unknown."""
         return self.info.body_length_m if self.info else np.nan
@@ -246,10 +251,11 @@ def open_mini_rgbd(folder: str | Path, split: str = 'train', boxes: str = 'keypo
     if boxes not in ('keypoints', 'mask'):
         raise DatasetError(f"{folder}: expected boxes of 'keypoints' or 'mask', found {boxes!r}; "
                            'choose one of them')
-    frames, found_boxes, visible, lengths = [], [], [], []
+    frames, found_boxes, visible, lengths, ages = [], [], [], [], []
     for video in _open_videos(folder, split):
         visible.append(video.visible())
         lengths.append(np.full(len(video), video.body_length_m))
+        ages.append(np.full(len(video), video.age_months))
         for index in range(len(video)):
             frames.append(video.read(index))
             found_boxes.append(video.mask_box(index) if boxes == 'mask' else
@@ -261,7 +267,7 @@ def open_mini_rgbd(folder: str | Path, split: str = 'train', boxes: str = 'keypo
         np.stack([frame.keypoints_px for frame in frames]),
         np.stack([frame.keypoints_m for frame in frames]),
         np.concatenate(visible), np.stack(found_boxes), np.concatenate(lengths),
-        np.tile(INTRINSICS, (len(frames), 1)))
+        np.tile(INTRINSICS, (len(frames), 1)), np.concatenate(ages))
 
 
 def pckh_units(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:

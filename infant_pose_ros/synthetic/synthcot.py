@@ -87,13 +87,19 @@ PLANS: dict[int, Plan] = {plan.number: plan for plan in (
 )}
 
 
-def sequence_bodies(plan: Plan, frames: int = NUM_FRAMES) -> PosedBodies:
-    """The infant of a sequence, moving, in world axes (z up, mattress at 0)."""
-    rng = np.random.default_rng([plan.seed, 1])
+def sequence_shape(plan: Plan) -> BodyShape:
+    """The body of a sequence: the first drawn one of about the planned age."""
+    rng = np.random.default_rng([plan.seed, 0])
     shape = BodyShape.sample(rng)
     while abs(shape.age_months - plan.age_months) > AGE_TOLERANCE:
         shape = BodyShape.sample(rng)
-    return sample_infant(rng, np.arange(frames) / RATE_HZ, np.deg2rad(ROLL_DEG[plan.lying]), shape)
+    return shape
+
+
+def sequence_bodies(plan: Plan, frames: int = NUM_FRAMES) -> PosedBodies:
+    """The infant of a sequence, moving, in world axes (z up, mattress at 0)."""
+    return sample_infant(np.random.default_rng([plan.seed, 1]), np.arange(frames) / RATE_HZ,
+                         float(np.deg2rad(ROLL_DEG[plan.lying])), sequence_shape(plan))
 
 
 def camera_above(rng: np.random.Generator, plan: Plan, keypoints_m: np.ndarray) -> np.ndarray:

@@ -65,7 +65,8 @@ def write_synthcot12(folder: Path, numbers: Sequence[int] = tuple(PLANS),
         progress: called with the number of frames that became ready.
 
     Raises:
-        DatasetError: an unknown sequence, or the folder holds sequences of another length.
+        DatasetError: an unknown sequence, the folder holds sequences of another length, or it
+            can not be written.
     """
     unknown = sorted(set(numbers) - set(PLANS))
     if unknown:
@@ -85,6 +86,9 @@ def write_synthcot12(folder: Path, numbers: Sequence[int] = tuple(PLANS),
                 _report(ready, progress)
                 for job in done:
                     job.result()
+        except OSError as error:
+            raise DatasetError(f'{folder}: can not be written ({error}); free some space or take '
+                               'another folder') from error
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -152,7 +156,7 @@ def render_sequence(folder: Path, number: int, frames: int = NUM_FRAMES,
         The sequence's folder.
 
     Raises:
-        DatasetError: the infant leaves the picture, or a file can not be written.
+        DatasetError: the infant leaves the picture. OSError: a file can not be written.
     """
     part = _part_folder(folder, number, frames)
     plan = PLANS[number]
@@ -218,7 +222,7 @@ def write_frame(folder: Path, index: int, rendering: Rendering, scene: Scene,
     """Write one frame in MINI-RGBD's format; joints are (J, 3), world.
 
     Raises:
-        DatasetError: a file can not be written.
+        OSError: a file can not be written.
     """
     matrix = scene.world_to_camera
     joints_m = joints_world_m @ matrix[:, :3].T + matrix[:, 3]
@@ -244,9 +248,5 @@ def _png(picture: np.ndarray, options: list[int]) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     """Write a file that is either whole or not there."""
     part = path.with_name(f'.{path.name}.part')
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        raise DatasetError(f'{path}: can not be written ({error.strerror}); free some space or '
-                           'take another folder') from error
+    part.write_bytes(content)
+    os.replace(part, path)

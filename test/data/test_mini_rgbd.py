@@ -95,7 +95,7 @@ def test_synthcot_tells_the_head_top_units_length_and_what_is_hidden(tmp_path):
     assert stills.keypoints_px[0, Joint.HEAD_TOP].tolist() == [333, 222]
     assert stills.keypoints_m[3, Joint.HEAD_TOP].tolist() == [.3, .2, .9]
     assert stills.keypoints_px[1, Joint.R_ANKLE].tolist() == [81, 40]
-    assert stills.body_length_m.tolist() == [0.62] * 4
+    assert stills.body_length_m.tolist() == [0.62] * 4 and (stills.age_months == 4.0).all()
     assert np.argwhere(~stills.visible).tolist() == [[0, Joint.L_WRIST], [2, Joint.L_WRIST]]
     np.save(tmp_path / '11' / 'visible.npy', np.ones((2, 15), bool))
     with pytest.raises(DatasetError, match=r'visible.npy: .*\(2, 16\).* found bool of \(2, 15\)'):
