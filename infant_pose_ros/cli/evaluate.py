@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 import sys
 
@@ -87,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _rows(arguments: argparse.Namespace, has_lengths: bool):
     """The rows that the options ask for."""
-    from infant_pose_ros.evaluation.rows import read_rows, rows_of_words
+    from infant_pose_ros.evaluation.rows import read_rows, rows_of_words, with_body_length
 
     words = {name: [word for group in getattr(arguments, name) for word in group]
              for name in ('pose', 'lifter', 'adult_network')}
@@ -99,10 +98,4 @@ def _rows(arguments: argparse.Namespace, has_lengths: bool):
                             '--adult-network out')
     else:
         rows = read_rows(arguments.rows)
-    if arguments.body_length is None:
-        return rows
-    kept = [replace(row, body_length=arguments.body_length) if row.kind == '3d' else row
-            for row in rows]
-    return [row for index, row in enumerate(kept) if not any(
-        replace(row, name=other.name, published=other.published) == other
-        for other in kept[:index])]
+    return with_body_length(rows, arguments.body_length) if arguments.body_length else rows

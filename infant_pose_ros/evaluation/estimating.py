@@ -41,29 +41,29 @@ class Networks:
 
     def __init__(self, device: str = 'auto'):
         self._device = resolve_device(device)
+        self._digests: dict[tuple[str, str], str] = {}
 
     def path(self, task: str, name: str) -> Path:
         """File of a checkpoint."""
         return bundled_checkpoint(task) if name == BUNDLED else Path(name)
 
     def digest(self, task: str, name: str) -> str:
-        """sha256 of a checkpoint; of an adult network's file, or of all files of its folder.
+        """sha256 of a checkpoint; of an adult network's file and those it names, or its folder.
 
         Raises:
             CheckpointError: there is no such file.
         """
-        if not name:
-            return ''
-        path = self.path(task, name)
-        files = sorted(each for each in path.rglob('*') if each.is_file()) if path.is_dir() else [
-            path]
-        try:
-            sums = [file_sha256(each) for each in files]
-        except OSError as error:
-            raise CheckpointError(
-                f'{path}: no such {task} weights ({error.strerror}); correct the path, or leave '
-                'the row out (--skip-missing)') from error
-        return sums[0] if len(sums) == 1 else hashlib.sha256(''.join(sums).encode()).hexdigest()
+        if name and (task, name) not in self._digests:
+            path = self.path(task, name)
+            try:
+                sums = [file_sha256(each) for each in _weights_files(path)]
+            except OSError as error:
+                raise CheckpointError(
+                    f'{path}: no such {task} weights ({error.strerror}); correct the path, or '
+                    'leave the row out (--skip-missing)') from error
+            self._digests[task, name] = sums[0] if len(sums) == 1 else hashlib.sha256(
+                ''.join(sums).encode()).hexdigest()
+        return self._digests.get((task, name), '')
 
     def detector(self, name: str) -> Detector:
         """A detector."""
@@ -82,6 +82,16 @@ class Networks:
         from infant_pose_ros.evaluation.adult_networks import build_adult_network
 
         return build_adult_network(kind, Path(weights) if weights else None, rotations)
+
+
+def _weights_files(path: Path) -> list[Path]:
+    """A file, with the binary files beside it that a json names; or all files of a folder."""
+    if path.is_dir():
+        return sorted(each for each in path.rglob('*') if each.is_file())
+    if path.suffix != '.json':
+        return [path]
+    text = path.read_text(encoding='utf-8', errors='replace')
+    return [path, *sorted(each for each in path.parent.glob('*.bin') if each.name in text)]
 
 
 @dataclass(frozen=True)

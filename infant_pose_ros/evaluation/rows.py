@@ -187,6 +187,20 @@ def rows_of_words(detector: str, pose: Sequence[str], lifter: Sequence[str],
     return rows
 
 
+def with_body_length(rows: Sequence[Row], origin: str) -> list[Row]:
+    """The rows with one origin of the length for every 3D row; what becomes the same goes."""
+    kept, seen = [], set()
+    for row in rows:
+        if row.kind == '3d':
+            row = replace(row, body_length=origin)
+            made_with = (row.lifter, row.keypoints)
+            if made_with in seen:
+                continue
+            seen.add(made_with)
+        kept.append(row)
+    return kept
+
+
 def checked_rows(rows: Sequence[Row]) -> list[Row]:
     """The rows, if they fit together.
 

@@ -141,11 +141,19 @@ def test_checkpoints_are_found_and_hashed(tiny_checkpoints, tmp_path):
     assert networks.detector(str(tiny_checkpoints['detector'])).manifest.task == 'detector'
     assert networks.lifter(str(tiny_checkpoints['lifter'])).manifest.task == 'lifter'
     assert networks.digest('adult network', '') == ''
-    (tmp_path / 'folder').mkdir()
-    for name in 'ab':
-        (tmp_path / 'folder' / name).write_text(name)
-    whole = networks.digest('adult network', str(tmp_path / 'folder'))
-    (tmp_path / 'folder' / 'b').write_text('c')
-    assert networks.digest('adult network', str(tmp_path / 'folder')) != whole
     with pytest.raises(CheckpointError, match='none.safetensors: no such pose weights.*missing'):
         networks.digest('pose', str(tmp_path / 'none.safetensors'))
+
+
+def test_an_adult_network_is_hashed_with_the_files_it_names(tmp_path):
+    def digest(path):
+        return Networks('cpu').digest('adult network', str(path))
+    for name in ('a.bin', 'b.bin'):
+        (tmp_path / name).write_text(name)
+    model = tmp_path / 'model.json'
+    model.write_text('{"paths": ["a.bin"]}')
+    alone, folder = digest(model), digest(tmp_path)
+    (tmp_path / 'b.bin').write_text('changed')
+    assert digest(model) == alone and digest(tmp_path) != folder
+    (tmp_path / 'a.bin').write_text('changed')
+    assert digest(model) != alone

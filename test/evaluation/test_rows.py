@@ -4,7 +4,13 @@ import pytest
 
 from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.evaluation.published import PUBLISHED
-from infant_pose_ros.evaluation.rows import checked_rows, read_rows, Row, rows_of_words
+from infant_pose_ros.evaluation.rows import (
+    checked_rows,
+    read_rows,
+    Row,
+    rows_of_words,
+    with_body_length,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,6 +108,13 @@ def test_without_words_the_bundled_networks_are_measured():
     rows = rows_of_words('bundled', [], [], [], False)
     assert [(row.published, row.body_length) for row in rows[2:]] == [
         ('estimated_2d', 'assumed'), ('true_2d', 'assumed')]
+
+
+def test_one_body_length_for_all():
+    rows = with_body_length(rows_of_words('bundled', [], [], [], True), 'age')
+    assert [(row.published, row.body_length) for row in rows] == [
+        ('this_method', 'given'), ('this_method', 'given'), ('estimated_2d', 'age'),
+        ('true_2d', 'age')]
 
 
 def test_words_name_rows_and_seeds():
