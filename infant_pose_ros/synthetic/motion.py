@@ -1,182 +1,187 @@
-"""Poses and movement of an infant that lies in a cot: smooth, asynchronous, within joint limits.
+"""Infants that lie in a cot and move, and adults in everyday poses: wishes made into bodies.
 
-A first model: every degree of freedom follows its own two splines, a slow one (posture) and a
-fast one (wriggling, scaled by an activity that comes and goes), about the supine rest posture.
+`movement` says what an infant wants to do, `contact` what its limbs and the mattress let it do,
+`body` makes the skin.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import PchipInterpolator
 
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.synthetic import adults
 from infant_pose_ros.synthetic.body import axis_rotation, BodyShape, pose_bodies, PosedBodies
+from infant_pose_ros.synthetic.capsules import CapsuleBody, measure
+from infant_pose_ros.synthetic.contact import Goal, Placed, resolve, Surroundings
+from infant_pose_ros.synthetic.kinematics import FREEDOM_INDEX, rotations_from_angles
+from infant_pose_ros.synthetic.movement import LYING, Movement, REGIONS, sample_movement
+
+#: Frames further apart than this show different moments: each is drawn on its own.
+MOMENT_GAP_S = 5.0
+#: Deepest crossing of a pose that is kept, m, and how often one is drawn to get there.
+TOLERANCE_M, MAX_DRAWS = 0.005, 4
+#: So much time around a moment that can't be had is passed over.
+PAST_S = 0.35
+_SUPPORTS = ((('pelvis.L', 'pelvis.R'), 1.0), (('chest.L', 'chest.R'), 1.0),
+             (('skull', 'chin'), 2.5))
+# How strongly the parts of resting limbs sink.
+_SINKING = {'elbow': 1.0, 'fist': 0.9, 'knee': 0.35, 'ankle': 0.35}
 
 
-@dataclass(frozen=True)
-class Freedom:
-    """One degree of freedom, degrees: typical value, spread and limits."""
-
-    mean: float
-    std: float
-    low: float
-    high: float
+def sample_lying(rng: np.random.Generator) -> tuple[str, float]:
+    """How an infant lies, and its roll about the trunk, rad: mostly on the back."""
+    shares = np.array([row[0] for row in LYING.values()])
+    name = str(rng.choice(list(LYING), p=shares / shares.sum()))
+    return name, float(np.deg2rad(rng.normal(*LYING[name][1:])))
 
 
-LIMB_FREEDOMS = {
-    'hip_flexion': Freedom(60, 26, -5, 120), 'hip_abduction': Freedom(35, 17, -10, 70),
-    'hip_rotation': Freedom(32, 17, -15, 65), 'knee_flexion': Freedom(75, 32, 0, 140),
-    'ankle': Freedom(0, 14, -30, 30), 'shoulder_raise': Freedom(55, 42, -35, 130),
-    'shoulder_forward': Freedom(20, 26, -5, 95), 'shoulder_twist': Freedom(0, 26, -55, 55),
-    'elbow_flexion': Freedom(38, 34, -25, 105), 'wrist': Freedom(0, 16, -40, 40),
-    'curl': Freedom(38, 25, 0, 80)}
-TRUNK_FREEDOMS = {
-    'spine_side': Freedom(0, 8, -22, 22), 'spine_twist': Freedom(0, 8, -22, 22),
-    'spine_flexion': Freedom(0, 7, -10, 20), 'head_turn': Freedom(0, 38, -75, 75),
-    'head_nod': Freedom(2, 12, -25, 28), 'head_tilt': Freedom(0, 9, -22, 22)}
-
-# Directions of the left arm at rest; a mirrored axis of rotation keeps x and turns y and z.
-_UPPER_ARM = np.array([0.667, -0.005, -0.745])
-_ELBOW_AXIS = np.array([-0.744, -0.064, -0.665])
-_KNUCKLES = np.array([0.385, 0.822, -0.418])
-
-#: (weight, roll about the trunk's axis in degrees: mean, std): supine, sides, prone.
-LYING = ((0.80, 0.0, 14.0), (0.07, 75.0, 14.0), (0.07, -75.0, 14.0), (0.06, 180.0, 10.0))
-
-
-def freedoms() -> dict[str, Freedom]:
-    """Every degree of freedom by name; limbs end in .L and .R."""
-    named = dict(TRUNK_FREEDOMS)
-    for side in 'LR':
-        named.update({f'{name}.{side}': value for name, value in LIMB_FREEDOMS.items()})
-    return named
-
-
-def _noise(rng: np.random.Generator, times_s: np.ndarray, spacing_s: float) -> np.ndarray:
-    """Smooth unit-variance noise: a cubic spline through normal knots about `spacing_s` apart."""
-    span = max(float(times_s[-1] - times_s[0]), 0.0)
-    count = int(np.ceil(span / spacing_s)) + 5
-    knots = times_s[0] + (np.arange(count) - 2 + rng.uniform(-0.35, 0.35, count)) * spacing_s
-    return CubicSpline(knots, rng.normal(size=count))(times_s)
-
-
-def sample_angles(rng: np.random.Generator, times_s: np.ndarray) -> dict[str, np.ndarray]:
-    """Angles in degrees, (F,) for each degree of freedom, at the given times (s, rising)."""
-    activity = {key: 0.35 + 0.75 * np.abs(_noise(rng, times_s, 2.5))
-                for key in ('arm.L', 'arm.R', 'leg.L', 'leg.R', 'trunk')}
-    angles = {}
-    for name, freedom in freedoms().items():
-        region = 'trunk'
-        if name[-2:] in ('.L', '.R'):
-            leg = name.startswith(('hip', 'knee', 'ankle'))
-            region = ('leg' if leg else 'arm') + name[-2:]
-        offset = 0.75 * rng.normal()
-        slow = 0.7 * _noise(rng, times_s, rng.uniform(2.5, 5.0))
-        fast = 0.42 * activity[region] * _noise(rng, times_s, rng.uniform(0.45, 1.1))
-        raw = freedom.mean + freedom.std * (offset + slow + fast)
-        angles[name] = _within(raw, freedom)
-    return angles
-
-
-def _within(angle: np.ndarray, freedom: Freedom) -> np.ndarray:
-    """Keep an angle inside its limits, smoothly (identity well inside, bent near the limits)."""
-    middle, half = (freedom.low + freedom.high) / 2, (freedom.high - freedom.low) / 2
-    share = (angle - middle) / half
-    soft = np.where(np.abs(share) < 0.8, share,
-                    np.sign(share) * (0.8 + 0.2 * np.tanh((np.abs(share) - 0.8) / 0.2)))
-    return middle + half * soft
-
-
-def rotations_from_angles(angles: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Bone rotations (F, 3, 3) in the rest pose's axes from angles in degrees (F,)."""
-    rad = {name: np.deg2rad(value) for name, value in angles.items()}
-    rotations = {}
-    spine = (axis_rotation(1, rad['spine_side'] / 5) @ axis_rotation(2, rad['spine_twist'] / 5)
-             @ axis_rotation(0, rad['spine_flexion'] / 5))
-    rotations.update({f'spine0{k}': spine for k in range(1, 6)})
-    head = (axis_rotation(2, rad['head_turn'] / 4) @ axis_rotation(0, rad['head_nod'] / 4)
-            @ axis_rotation(1, rad['head_tilt'] / 4))
-    rotations.update({bone: head for bone in ('neck01', 'neck02', 'neck03', 'head')})
-    for side, sign in (('L', 1.0), ('R', -1.0)):
-        def at(name, side=side):
-            return rad[f'{name}.{side}']
-        rotations[f'upperleg01.{side}'] = (
-            axis_rotation(0, -at('hip_flexion')) @ axis_rotation(1, -sign * at('hip_abduction'))
-            @ axis_rotation(2, sign * 0.7 * at('hip_rotation')))
-        rotations[f'upperleg02.{side}'] = axis_rotation(2, sign * 0.3 * at('hip_rotation'))
-        rotations[f'lowerleg01.{side}'] = axis_rotation(0, at('knee_flexion'))
-        rotations[f'foot.{side}'] = axis_rotation(0, at('ankle'))
-        excess = np.maximum(at('shoulder_raise') - np.pi / 4, 0.0) / 4
-        rotations[f'clavicle.{side}'] = axis_rotation(1, -sign * excess)
-        rotations[f'upperarm01.{side}'] = (
-            axis_rotation(2, -sign * at('shoulder_forward'))
-            @ axis_rotation(1, -sign * (at('shoulder_raise') - excess)))
-        rotations[f'upperarm02.{side}'] = _axis_angle(
-            _UPPER_ARM * [sign, 1, 1], sign * at('shoulder_twist'))
-        rotations[f'lowerarm01.{side}'] = _axis_angle(
-            _ELBOW_AXIS * [1, sign, sign], at('elbow_flexion'))
-        curl = _axis_angle(_KNUCKLES * [1, sign, sign], at('curl'))
-        rotations.update({f'finger{k}-{n}.{side}': curl for k in range(2, 6) for n in (1, 2, 3)})
-        rotations[f'wrist.{side}'] = axis_rotation(1, sign * at('wrist'))
-    return rotations
-
-
-def _axis_angle(axis: np.ndarray, angle_rad: np.ndarray) -> np.ndarray:
-    """Rotations (F, 3, 3) about one axis (Rodrigues)."""
-    x, y, z = axis / np.linalg.norm(axis)
-    skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    sin, cos = np.sin(angle_rad)[:, None, None], np.cos(angle_rad)[:, None, None]
-    return np.eye(3) + sin * skew + (1 - cos) * (skew @ skew)
-
-
-def lay_down(bodies: PosedBodies, yaw_rad: float, roll_rad: np.ndarray,
-             smooth_frames: float = 0.0) -> PosedBodies:
-    """Lay bodies on the mattress (the plane z = 0): head along `yaw_rad`, turned by `roll_rad`.
-
-    Args:
-        bodies: upright, hips at the origin.
-        yaw_rad: direction of the crown in the plane.
-        roll_rad: (F,) about the trunk; 0 on the back.
-        smooth_frames: standard deviation, in frames, of the smoothing of the height at which the
-            body rests.
-    """
-    turn = (axis_rotation(2, np.full(len(roll_rad), yaw_rad - np.pi / 2))
-            @ axis_rotation(0, np.full(len(roll_rad), -np.pi / 2)) @ axis_rotation(2, roll_rad))
-    vertices = np.einsum('fij,fvj->fvi', turn.astype(np.float32), bodies.vertices_m)
-    keypoints = np.einsum('fij,fkj->fki', turn, bodies.keypoints_m)
-    support = np.percentile(vertices[:, ::7, 2], 4.0, axis=1)
-    if smooth_frames > 0:
-        from scipy.ndimage import gaussian_filter1d
-
-        support = gaussian_filter1d(support, smooth_frames, mode='nearest')
-    vertices[:, :, 2] = _sink(vertices[:, :, 2] - support[:, None].astype(np.float32))
-    keypoints[:, :, 2] = np.maximum(keypoints[:, :, 2] - support[:, None], 0.012)
-    return PosedBodies(
-        vertices, keypoints, bodies.rest_vertices_m, bodies.body_length_m)
-
-
-def _sink(height_m: np.ndarray) -> np.ndarray:
-    """Press what lies under the mattress's surface up to it, softly."""
-    return np.where(height_m > 0.004, height_m, 0.004 * np.exp(
-        np.minimum(height_m - 0.004, 0.0) / 0.02)).astype(np.float32)
-
-
-def sample_roll(rng: np.random.Generator) -> float:
-    """Roll about the trunk, rad: mostly on the back, at times on a side or the front."""
-    weights = np.array([row[0] for row in LYING])
-    _, mean, std = LYING[rng.choice(len(LYING), p=weights / weights.sum())]
-    return float(np.deg2rad(rng.normal(mean, std)))
+def lying_of_roll(roll_rad: float) -> str:
+    """Name of the lying position nearest to a roll, rad."""
+    def away(name):
+        return abs((np.rad2deg(roll_rad) - LYING[name][1] + 180) % 360 - 180)
+    return min(LYING, key=away)
 
 
 def sample_infant(rng: np.random.Generator, times_s: np.ndarray, roll_rad: float | None = None,
                   shape: BodyShape | None = None) -> PosedBodies:
-    """One infant that lies and moves at the given times (s, rising)."""
+    """One infant that lies and moves at the given times.
+
+    Args:
+        times_s: (F,) s, rising. Times within `MOMENT_GAP_S` of each other belong to one
+            movement; after a longer gap it lies anew.
+        roll_rad: how it lies: 0 on the back, pi on the front; None: drawn.
+        shape: the infant; None: drawn.
+
+    Raises:
+        InvalidInputError: the times are empty or don't rise.
+    """
+    times_s = _checked_times(times_s)
     shape = BodyShape.sample(rng) if shape is None else shape
-    roll_rad = sample_roll(rng) if roll_rad is None else roll_rad
-    angles = sample_angles(rng, times_s)
-    bodies = pose_bodies(shape, rotations_from_angles(angles), len(times_s))
-    rolls = roll_rad + np.deg2rad(7.0) * _noise(rng, times_s, 2.0)
-    fps = 1.0 if len(times_s) < 2 else 1.0 / float(np.median(np.diff(times_s)))
-    return lay_down(bodies, rng.uniform(-np.pi, np.pi), rolls,
-                    0.25 * fps if len(times_s) > 1 else 0.0)
+    body = measure(shape)
+    moments = np.split(times_s, 1 + np.flatnonzero(np.diff(times_s) > MOMENT_GAP_S))
+    if max(len(moment) for moment in moments) == 1:
+        return _bodies(shape, [_sample_stills(rng, body, len(moments), roll_rad)])
+    return _bodies(shape, [_sample_moment(rng, body, moment, roll_rad) for moment in moments])
+
+
+def _sample_moment(rng: np.random.Generator, body: CapsuleBody, times_s: np.ndarray,
+                   roll_rad: float | None) -> Placed:
+    """One movement; where it can't be had without crossings, it goes past that moment."""
+    movement = _sample_wish(rng, times_s, roll_rad)
+    loose = np.tile(rng.uniform(0, 1, 4), (len(times_s), 1))
+    interval = float(np.median(np.diff(times_s))) if len(times_s) > 1 else None
+    placed = _resolve(body, movement, loose, interval)
+    for _ in range(MAX_DRAWS):
+        bad = placed.crossing_m > TOLERANCE_M
+        if not bad.any():
+            break
+        near = np.abs(times_s[:, None] - times_s[bad]).min(1) <= PAST_S
+        if (~near).sum() < 2:
+            return _sample_moment(rng, body, times_s, roll_rad)
+        good = np.flatnonzero(~near)
+        past = PchipInterpolator(times_s[good], placed.angles_deg[good])(
+            np.clip(times_s, times_s[good[0]], times_s[good[-1]]))
+        movement = dataclasses.replace(movement, angles_deg=past, reaches={
+            pair: np.where(near, 0.0, weight) for pair, weight in movement.reaches.items()})
+        placed = _resolve(body, movement, loose, interval)
+    return placed
+
+
+def _sample_stills(rng: np.random.Generator, body: CapsuleBody, count: int,
+                   roll_rad: float | None) -> Placed:
+    """Poses on their own; those that end in crossings are drawn again."""
+    best = None
+    missing = np.arange(count)
+    for _ in range(MAX_DRAWS):
+        wishes = [_sample_wish(rng, np.zeros(1), roll_rad) for _ in missing]
+        placed = _resolve(body, _together(wishes), rng.uniform(0, 1, (len(missing), 4)), None)
+        if best is None:
+            best = placed
+        else:
+            for name in ('angles_deg', 'turn', 'height_m', 'crossing_m'):
+                getattr(best, name)[missing] = getattr(placed, name)
+        missing = np.flatnonzero(best.crossing_m > TOLERANCE_M)
+        if not len(missing):
+            break
+    return best
+
+
+def _sample_wish(rng: np.random.Generator, times_s: np.ndarray, roll_rad: float | None
+                 ) -> Movement:
+    lying, roll = sample_lying(rng) if roll_rad is None else (lying_of_roll(roll_rad), roll_rad)
+    return sample_movement(rng, times_s, lying, roll, rng.uniform(-np.pi, np.pi))
+
+
+def sample_adult(rng: np.random.Generator, times_s: np.ndarray) -> PosedBodies:
+    """An adult in everyday poses, on or lying on the plane z = 0; arguments as `sample_infant`."""
+    times_s = _checked_times(times_s)
+    shape = BodyShape.sample_adult(rng)
+    moments = np.split(times_s, 1 + np.flatnonzero(np.diff(times_s) > MOMENT_GAP_S))
+    placed = adults.sample_placed(rng, measure(shape), moments)
+    return _bodies(shape, placed)
+
+
+def _checked_times(times_s: np.ndarray) -> np.ndarray:
+    times_s = np.asarray(times_s, dtype=np.float64)
+    if times_s.ndim != 1 or not len(times_s) or (np.diff(times_s) < 0).any():
+        raise InvalidInputError(
+            f'times_s: must be one or more times in rising order, got shape {times_s.shape}')
+    return times_s
+
+
+def _together(movements: list[Movement]) -> Movement:
+    """Moments of one frame each as one; a reach that a moment lacks weighs nothing there."""
+    pairs = list(dict.fromkeys(pair for movement in movements for pair in movement.reaches))
+    reaches = {pair: np.concatenate([movement.reaches.get(pair, np.zeros(1))
+                                     for movement in movements]) for pair in pairs}
+    joined = {name: np.concatenate([getattr(movement, name) for movement in movements])
+              for name in ('angles_deg', 'roll_rad', 'yaw_rad', 'activity')}
+    return Movement(**joined, reaches=reaches)
+
+
+def _resolve(body: CapsuleBody, movement: Movement, loose: np.ndarray, interval_s: float | None
+             ) -> Placed:
+    """Let a movement happen on a mattress; `loose` (F, 4): how far resting limbs give way."""
+    turn = (axis_rotation(2, movement.yaw_rad - np.pi / 2)
+            @ axis_rotation(0, np.full(len(movement.yaw_rad), -np.pi / 2))
+            @ axis_rotation(2, movement.roll_rad))
+    calm = np.clip(1.2 - movement.activity, 0.0, 1.0)
+    gravity = {}
+    for name, strength in _SINKING.items():
+        limb = 'arm' if name in ('elbow', 'fist') else 'leg'
+        for side in 'LR':
+            region = REGIONS.index(f'{limb}.{side}')
+            gravity[f'{name}.{side}'] = 2.0 * strength * calm[:, region] * loose[:, region]
+    for (first, second), weight in movement.reaches.items():
+        for name in (first, second):
+            for joint in (name, name.replace('fist', 'elbow')):
+                if joint in gravity:
+                    gravity[joint] = gravity[joint] * (1 - weight)
+    goals = tuple(Goal(*pair, weight) for pair, weight in movement.reaches.items())
+    return resolve(body, movement.angles_deg, turn, Surroundings(_SUPPORTS, gravity, goals),
+                   interval_s)
+
+
+def _bodies(shape: BodyShape, placed: list[Placed]) -> PosedBodies:
+    """Skin the corrected poses and put them into the world."""
+    angles = np.concatenate([part.angles_deg for part in placed])
+    turn = np.concatenate([part.turn for part in placed])
+    up = np.concatenate([part.height_m for part in placed])
+    rotations = rotations_from_angles(
+        {name: angles[:, index] for name, index in FREEDOM_INDEX.items()})
+    bodies = pose_bodies(shape, rotations, len(angles))
+    turned = {name: getattr(bodies, name) @ np.swapaxes(turn, 1, 2).astype(
+        getattr(bodies, name).dtype) for name in ('vertices_m', 'keypoints_m', 'joints_m')}
+    for points in turned.values():
+        points[..., 2] += up[:, None].astype(points.dtype)
+    turned['vertices_m'][..., 2] = press(turned['vertices_m'][..., 2])
+    return dataclasses.replace(bodies, **turned)
+
+
+def press(height_m: np.ndarray) -> np.ndarray:
+    """Flatten what lies under the mattress's surface, softly: heights become positive."""
+    return np.where(height_m > 0.004, height_m, 0.004 * np.exp(
+        np.minimum(height_m - 0.004, 0.0) / 0.02)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Poses without pictures: keypoints of many infants as many cameras see them, for the lifter."""
+"""Poses without pictures: keypoints of many people as many cameras see them, for the lifter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from infant_pose_ros.synthetic.motion import sample_infant
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.synthetic.motion import sample_adult, sample_infant
 from infant_pose_ros.synthetic.scene import sample_camera
 
 POSES_PER_INFANT = 32
@@ -20,16 +21,26 @@ class PoseSet:
     body_length_m: np.ndarray
 
 
-def sample_poses(infants: int, views: int, seed: int, progress=None) -> PoseSet:
-    """Draw `infants` x 32 poses, each seen by `views` cameras.
+_SAMPLERS = {'infants': sample_infant, 'adults': sample_adult}
+
+
+def sample_poses(infants: int, views: int, seed: int, progress=None, people: str = 'infants'
+                 ) -> PoseSet:
+    """Draw 32 poses of each of some people, each pose seen by `views` cameras.
 
     Args:
-        progress: called with 1 after each infant.
+        infants: how many people. progress: called with 1 after each of them.
+        people: 'infants' or 'adults'.
+
+    Raises:
+        InvalidInputError: other people.
     """
+    if people not in _SAMPLERS:
+        raise InvalidInputError(f'people: must be one of {sorted(_SAMPLERS)}, got {people!r}')
     keypoints, lengths = [], []
     for number in range(infants):
         rng = np.random.default_rng([seed, number])
-        bodies = sample_infant(rng, np.arange(POSES_PER_INFANT) * 30.0)
+        bodies = _SAMPLERS[people](rng, np.arange(POSES_PER_INFANT) * 30.0)
         for pose in bodies.keypoints_m:
             for _ in range(views):
                 _, matrix = sample_camera(rng, pose[None], (640, 480))

@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
+from scipy.spatial import ConvexHull
 
 from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.geometry.growth import body_length_from_age
 from infant_pose_ros.skeleton import Joint, LEFT_RIGHT_PAIRS
-from infant_pose_ros.synthetic.body import axis_rotation, BodyShape, clothing_map, pose_bodies
+from infant_pose_ros.synthetic.body import (
+    axis_rotation,
+    BodyShape,
+    clothing_map,
+    pose_bodies,
+    rest_pose,
+    weight_of,
+)
 
 
 def test_axis_rotation_turns_the_next_axis_to_the_one_after():
@@ -38,10 +47,50 @@ def test_bending_one_knee_moves_that_ankle_back_and_no_other_keypoint():
     assert bent[Joint.L_ANKLE, 1] > straight[Joint.L_ANKLE, 1] + 0.05  # the front is at -y
 
 
-def test_bone_lengths_stay_the_same_in_every_pose(bodies):
-    shin = np.linalg.norm(
-        bodies.keypoints_m[:, Joint.L_KNEE] - bodies.keypoints_m[:, Joint.L_ANKLE], axis=1)
-    assert np.ptp(shin) < 0.02 * shin.mean() + 0.012  # the mattress may push an ankle up
+def test_infants_are_as_long_as_the_tables_say_for_their_age():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        shape = BodyShape.sample(rng)
+        assert 0 <= shape.age_months <= 12
+        median = body_length_from_age(shape.age_months)
+        bodies = pose_bodies(shape, {}, 1)
+        assert bodies.age_months == shape.age_months
+        assert bodies.body_length_m == pytest.approx(shape.length_m, rel=1e-4)
+        assert abs(bodies.body_length_m / median - 1) < 0.09
+        assert np.ptp(bodies.rest_vertices_m[:, 2]) == pytest.approx(shape.length_m, rel=1e-4)
+
+
+@pytest.mark.parametrize('months, length_m, head_m', [(0, 0.495, 0.342), (6, 0.667, 0.427),
+                                                      (12, 0.749, 0.455)])
+def test_heads_are_as_large_as_the_tables_say(months, length_m, head_m):
+    """WHO's medians (2006, 2007), mean of girls and boys; the head within 6 %."""
+    shape = BodyShape.sample(FixedMonths(months))
+    vertices, heads = rest_pose(shape)
+    skull = vertices[(weight_of(('head',)) > 0.5)]
+    height = heads['head'][2] + np.linspace(0.3, 0.8, 11) * (skull[:, 2].max() - heads['head'][2])
+    around = max(ConvexHull(skull[np.abs(skull[:, 2] - level) < 0.008][:, :2]).area
+                 for level in height)
+    assert shape.length_m == pytest.approx(length_m, abs=0.005)
+    assert around == pytest.approx(head_m, rel=0.06)
+
+
+class FixedMonths:
+    """A generator of numbers that draws the middle of everything and one age."""
+
+    def __init__(self, months):
+        self.months = months
+
+    def uniform(self, low=0.0, high=1.0):
+        return self.months if (low, high) == (0, 12.0) else (low + high) / 2
+
+    def normal(self, mean=0.0, std=1.0):
+        return mean
+
+
+def test_adults_are_of_adult_length_and_age():
+    shape = BodyShape.sample_adult(np.random.default_rng(1))
+    assert 1.45 <= shape.length_m <= 2.0
+    assert 18 * 12 <= shape.age_months <= 75 * 12
 
 
 def test_rotations_of_an_unknown_bone_or_a_wrong_shape_are_refused():
