@@ -62,5 +62,8 @@ def run(args) -> int:
             bar.update(step - bar.n)
             bar.set_postfix({key: f'{value:.4g}' for key, value in figures.items()})
         path = train(recipe, args.out, progress)
+        stopped = bar.n
+    if 0 < stopped < total:
+        print(f'over after {stopped} {unit}s: no better for {recipe.patience} looks')
     print(f'weights: {path}\ncurves: {args.out}/curves.png')
     return 0

@@ -43,6 +43,8 @@ class DetectorRecipe(Settings):
     empty_share: float = setting(
         0.12, "Share of the infants' pictures that are cut to a part without the infant.",
         low=0.0, high=0.9)
+    padding: float = setting(
+        0.0, "Share of an infant's box by which it is widened on each side.", low=0.0, high=1.0)
     adults: str = setting('', 'Photographs of adults, such as LSPet; empty leaves them out.')
     adults_as: str = setting(
         'negative', "'negative': adults are no infants; 'infant': people are people.",
@@ -143,13 +145,14 @@ class _Sets:
             raise SettingsError('infants, infants_val: a detector needs both; name two sets')
         size, seed, count = (recipe.width, recipe.height), recipe.seed, recipe.val_count
         held_out = open_set(recipe.infants_val, 'mask')
-        infants = BoxDataset(held_out.people().spread(count), size, False)
+        infants = BoxDataset(held_out.people().spread(count), size, False,
+                             padding=recipe.padding)
         strips = infants.strips()
         others = {'false_strips': strips} if len(strips) else {}
         rest = (1.0 - (recipe.adults_share if recipe.adults else 0.0)
                 - (recipe.negatives_share if recipe.negatives else 0.0))
         train, shares = [BoxDataset(open_set(recipe.infants, 'mask'), size, True, seed,
-                                    empty_share=recipe.empty_share)], [max(rest, 0.0)]
+                                    recipe.padding, recipe.empty_share)], [max(rest, 0.0)]
         if recipe.adults:
             adults, watched = split_set(recipe.adults, recipe.adults_val_count)
             train.append(BoxDataset(adults, size, True, seed + 1, _ADULT_PADDING, 0.0,
