@@ -12,6 +12,8 @@ from infant_pose_ros.errors import MissingDependencyError
 from infant_pose_ros.evaluation.scores import CURVE_K, Scorer
 from infant_pose_ros.evaluation.sets import EvaluationSet
 from infant_pose_ros.evaluation.table import Measured
+from infant_pose_ros.geometry.crops import Crop, transform_points
+from infant_pose_ros.media.crops import cut_crop
 from infant_pose_ros.media.draw import draw_box, draw_label, draw_pose
 from infant_pose_ros.media.writer import fitted_picture
 from infant_pose_ros.skeleton import KEYPOINT_NAMES, NUM_KEYPOINTS, TrackState
@@ -19,7 +21,9 @@ from infant_pose_ros.skeleton import KEYPOINT_NAMES, NUM_KEYPOINTS, TrackState
 WORST_FRAMES = 12
 #: Columns of the sheet of worst frames, and the size of a picture on it, px.
 SHEET_COLUMNS, SHEET_WH = 4, (480, 360)
-_TRUTH_RGB = (255, 255, 255)
+#: Side of what is shown of a photograph, over the longer side of the labelled box.
+PHOTO_SCALE = 1.8
+_TRUTH_RGB, _BOX_RGB = (255, 255, 255), (250, 220, 60)
 _DPI = 110
 
 
@@ -94,7 +98,9 @@ def write_worst_frames(pictures: EvaluationSet, measured: Measured, scorer: Scor
     for place, index in enumerate(frames, 1):
         charged = measured.errors.charged[0, index]
         drawn.append(draw_frame(pictures, measured, index, float(np.nanmean(charged))))
-        name = f'{place:02d}_video{pictures.sequence[index]:02d}_frame{pictures.frame[index]:05d}'
+        stem = pictures.stills.paths[index].stem
+        name = f'{place:02d}_' + (stem if pictures.is_photos else (
+            f'video{pictures.sequence[index]:02d}_frame{pictures.frame[index]:05d}'))
         cv2.imwrite(str(folder / f'{name}.jpg'), drawn[-1][..., ::-1])
     if drawn:
         cv2.imwrite(str(folder / 'sheet.jpg'), _sheet(drawn)[..., ::-1])
@@ -103,19 +109,28 @@ def write_worst_frames(pictures: EvaluationSet, measured: Measured, scorer: Scor
 
 def draw_frame(pictures: EvaluationSet, measured: Measured, index: int,
                error_px: float) -> np.ndarray:
-    """A picture with estimate (thick), truth (thin, white lines to it) and boxes."""
+    """A picture with estimate (thick), truth (thin, white lines to it) and boxes.
+
+    Of a photograph only what is around the person.
+    """
     image = read_image(pictures.stills.paths[index]).copy()
     truth, seed = pictures.stills.keypoints_px[index], measured.seeds[0]
-    estimate = seed.keypoints_px[index]
-    draw_box(image, pictures.stills.box_xyxy[index], _TRUTH_RGB)
-    draw_box(image, seed.box_xyxy[index], (250, 220, 60))
+    points = [truth, seed.keypoints_px[index], pictures.stills.box_xyxy[index].reshape(2, 2),
+              seed.box_xyxy[index].reshape(2, 2)]
+    if pictures.is_photos:
+        crop = Crop.from_box(pictures.stills.box_xyxy[index], PHOTO_SCALE, SHEET_WH[0])
+        image = cut_crop(image, crop)
+        points = [transform_points(crop.frame_to_model, each) for each in points]
+    truth, estimate, true_box, box = points
+    draw_box(image, true_box.ravel(), _TRUTH_RGB)
+    draw_box(image, box.ravel(), _BOX_RGB)
     sure = np.full(NUM_KEYPOINTS, TrackState.MEASURED, np.uint8)
     draw_pose(image, estimate, np.ones(NUM_KEYPOINTS), sure)
     for joint in np.flatnonzero(np.isfinite(estimate).all(1) & np.isfinite(truth).all(1)):
         ends = np.rint(np.clip([estimate[joint], truth[joint]], -1e4, 1e4)).astype(int).tolist()
         cv2.line(image, ends[0], ends[1], _TRUTH_RGB, 1, cv2.LINE_AA)
     draw_pose(image, truth, np.ones(NUM_KEYPOINTS), sure, thin=True)
-    where = f'{pictures.frame[index]}' if pictures.is_photos else (
+    where = pictures.stills.paths[index].stem if pictures.is_photos else (
         f'video {pictures.sequence[index]:02d} frame {pictures.frame[index]}')
     return draw_label(image, f'{where}: {error_px:.1f} px', (0, image.shape[0] - 1))
 

@@ -171,9 +171,9 @@ def rows_of_words(detector: str, pose: Sequence[str], lifter: Sequence[str],
             rows.append(Row(f'{kind}, {how}', 'adult_network', detector, adult_network=kind,
                             weights=weights, rotations=rotations))
     first_2d = rows[1].name
-    for index, (name, checkpoints) in enumerate(
-            _named('--lifter', lifter or [f'estimated_2d={BUNDLED}']).items()):
-        name = {'this_method': 'estimated_2d'}.get(name, name)
+    lifter = [f'estimated_2d={word.partition("=")[2]}' if word.startswith('this_method=') else word
+              for word in lifter or [f'estimated_2d={BUNDLED}']]
+    for index, (name, checkpoints) in enumerate(_named('--lifter', lifter).items()):
         row = Row(*_title('3d', name), lifter=checkpoints, body_length=body_length,
                   keypoints=TRUTH if name == 'true_2d' else first_2d)
         rows.append(row)

@@ -119,7 +119,7 @@ def test_one_body_length_for_all():
 
 def test_words_name_rows_and_seeds():
     rows = checked_rows(rows_of_words(
-        'd', ['this_method=p', 'no_crop=q', 'mine=r'], ['this_method=l', 'this_method=m',
+        'd', ['this_method=p', 'no_crop=q', 'mine=r'], ['this_method=l', 'estimated_2d=m',
                                                         'no_adults=n'],
         ['movenet_lightning=folder', 'mediapipe'], False))
     by_name = {row.name: row for row in rows}
