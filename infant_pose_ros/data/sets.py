@@ -11,8 +11,9 @@ from infant_pose_ros.data.mpii import open_mpii
 from infant_pose_ros.data.stills import Stills
 from infant_pose_ros.errors import DatasetError
 
-_FORMS = ('a folder of `infant-pose synth` (meta.json), DIR#train of MINI-RGBD or SynthCot-12, DIR#train of '
-          'MPII (annot/train.json), a .json of COCO keypoints, or a folder of LSPet (joints.mat)')
+_FORMS = ('a folder of `infant-pose synth` (meta.json), DIR#train of MINI-RGBD or SynthCot-12, '
+          'DIR#train of MPII (annot/train.json), a .json of COCO keypoints, or a folder of LSPet '
+          '(joints.mat)')
 
 
 def open_set(source: str | Path, boxes: str = 'keypoints') -> Stills:
