@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.data.crops import whole_crop
 from infant_pose_ros.data.stills import read_image
 from infant_pose_ros.errors import CheckpointError, DatasetError
 from infant_pose_ros.evaluation.predictions import key_of, Predictions, PredictionStore
@@ -255,13 +256,6 @@ class RowRunner:
                     if each is not None:
                         found[index] = each.keypoints_m - each.keypoints_m[ROOT]
         return found
-
-
-def whole_crop(size_wh: tuple[int, int], input_size: int) -> Crop:
-    """The whole picture in the middle of a square, not turned."""
-    width, height = size_wh
-    return Crop(np.array([(width - 1) / 2, (height - 1) / 2]), float(max(size_wh)), 0.0,
-                input_size)
 
 
 def run_row(runner: RowRunner, row: Row, rows: dict[str, Row]) -> list[Predictions]:

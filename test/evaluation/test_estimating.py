@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from infant_pose_ros.errors import CheckpointError, DatasetError
-from infant_pose_ros.evaluation.estimating import Networks, RowRunner, run_row, whole_crop
+from infant_pose_ros.evaluation.estimating import Networks, RowRunner, run_row
 from infant_pose_ros.evaluation.predictions import PredictionStore
 from infant_pose_ros.evaluation.report import no_progress
 from infant_pose_ros.evaluation.rows import Row
@@ -62,19 +62,14 @@ def test_whole_truth_and_upright_need_no_detector(runner, pictures, networks):
         crops = crops_of(networks)
         assert len(crops) == reads * 12
         if crop == 'whole':
-            assert (crops[0].side_px, crops[0].angle_rad) == (640, 0)
+            # Corners of pixels: half a pixel beyond the centres of the outermost.
+            assert crops[0].corners_px[[0, 2]] == pytest.approx(
+                np.array([[-.5, -80.5], [639.5, 559.5]]))
         elif crop == 'truth':
             assert crops[0].side_px == pytest.approx(1.25 * 201)
         else:
             expected = Crop.from_keypoints(pictures.stills.keypoints_px[0], 1.25, 64)
             assert crops[0].angle_rad == expected.angle_rad != 0
-
-
-def test_the_whole_picture_lies_in_the_middle_of_its_square():
-    crop = whole_crop((640, 480), 64)
-    # Corners of pixels: half a pixel beyond the centres of the outermost.
-    assert crop.corners_px[[0, 2]] == pytest.approx(np.array([[-.5, -80.5], [639.5, 559.5]]))
-    assert whole_crop((300, 400), 64).side_px == 400
 
 
 def test_adult_networks_get_the_box_or_an_upright_patch(runner, pictures, networks):
