@@ -30,6 +30,8 @@ ROS_WHEELS = [
         'sensor-msgs', 'std-msgs', 'std-srvs', 'visualization-msgs')]
 TEST_REQUIREMENTS = ['hypothesis>=6', 'pytest>=7', 'pytest-timeout>=2.3']
 EXTRAS = {
+    # Runs MediaPipe's networks for the comparison with adult networks.
+    'compare': ['ai-edge-litert>=1.0'],
     # Records the bag of `infant_pose_demo` (MCAP, without rosbag2).
     'demo': ['rosbags>=0.11'],
     'ros': ROS_WHEELS,
