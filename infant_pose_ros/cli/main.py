@@ -23,6 +23,7 @@ COMMANDS = {
     'bench': 'measure the milliseconds of each stage and the end-to-end rate',
     'info': 'show versions, devices, checkpoints and settings',
     'synth': 'render infants with true keypoints',
+    'coverage': 'compare generated poses with labelled frames of real infants',
     'data': 'check a copy of a dataset, file by file',
     'train': 'train the detector, the 2D pose network or the lifter',
     'evaluate': 'measure networks on a labelled set, beside published figures',

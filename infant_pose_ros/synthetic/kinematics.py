@@ -25,12 +25,12 @@ class Freedom:
 
 
 ARM_FREEDOMS = {
-    'shoulder_raise': Freedom(22, 38, -42, 125), 'shoulder_forward': Freedom(22, 26, -30, 110),
-    'shoulder_twist': Freedom(0, 30, -65, 65), 'elbow_flexion': Freedom(30, 34, -40, 100),
+    'shoulder_raise': Freedom(6, 34, -42, 125), 'shoulder_forward': Freedom(6, 26, -35, 110),
+    'shoulder_twist': Freedom(-38, 32, -90, 65), 'elbow_flexion': Freedom(18, 34, -40, 100),
     'wrist': Freedom(0, 16, -40, 40), 'curl': Freedom(38, 25, 0, 80)}
 LEG_FREEDOMS = {
-    'hip_flexion': Freedom(60, 26, -12, 125), 'hip_abduction': Freedom(35, 17, -12, 72),
-    'hip_rotation': Freedom(32, 18, -25, 70), 'knee_flexion': Freedom(75, 32, 0, 145),
+    'hip_flexion': Freedom(56, 26, -12, 125), 'hip_abduction': Freedom(32, 16, -12, 72),
+    'hip_rotation': Freedom(46, 17, -25, 75), 'knee_flexion': Freedom(92, 28, 0, 145),
     'ankle': Freedom(0, 14, -35, 35)}
 TRUNK_FREEDOMS = {
     'spine_side': Freedom(0, 8, -24, 24), 'spine_twist': Freedom(0, 8, -24, 24),

@@ -33,7 +33,10 @@ _OVERRIDES = {SUPINE: {}, PRONE: _PRONE, LEFT_SIDE: _SIDE, RIGHT_SIDE: _SIDE}
 #: Arms raised beside the head, forearms on the mattress, as the youngest often lie.
 _RAISED_ARM = {'shoulder_raise': (80, 24), 'shoulder_forward': (6, 16),
                'shoulder_twist': (-50, 22), 'elbow_flexion': (38, 28)}
-RAISED_ARM_SHARE = 0.22
+#: Arms in front of the body.
+_FRONT_ARM = {'shoulder_raise': (15, 30), 'shoulder_forward': (45, 24),
+              'shoulder_twist': (0, 28), 'elbow_flexion': (42, 32)}
+RAISED_ARM_SHARE, FRONT_ARM_SHARE = 0.16, 0.20
 REGIONS = ('arm.L', 'arm.R', 'leg.L', 'leg.R', 'trunk')
 _STD = np.array([freedom.std for freedom in freedoms().values()])
 _LOW = np.array([freedom.low for freedom in freedoms().values()])
@@ -107,10 +110,12 @@ def sample_posture(rng: np.random.Generator, lying: str) -> np.ndarray:
         if override:
             mean[index], std[index] = override[0], 0.75 * override[1]
     if lying == SUPINE:
-        both = rng.random() < 0.5
-        raised = rng.random(2) < RAISED_ARM_SHARE
-        for side, is_raised in zip('LR', (raised[0], raised[0] if both else raised[1])):
-            for name, (value, spread) in _RAISED_ARM.items() if is_raised else ():
+        kinds = rng.choice(3, 2, p=[RAISED_ARM_SHARE, FRONT_ARM_SHARE,
+                                    1 - RAISED_ARM_SHARE - FRONT_ARM_SHARE])
+        if rng.random() < 0.5:
+            kinds[1] = kinds[0]
+        for side, kind in zip('LR', kinds):
+            for name, (value, spread) in (_RAISED_ARM, _FRONT_ARM, {})[kind].items():
                 index = FREEDOM_INDEX[f'{name}.{side}']
                 mean[index], std[index] = value, 0.75 * spread
     posture = mean + std * rng.normal(size=len(mean))
@@ -241,7 +246,7 @@ def _add_reaches(rng: np.random.Generator, times_s: np.ndarray, angles: np.ndarr
     reaches: dict[tuple[str, str], np.ndarray] = {}
     kinds = ('mouth', 'hands', 'foot')
     busy = np.zeros(len(times_s))
-    for start, length in _starts(rng, times_s, 12.0, 1.5, 7.0):
+    for start, length in _starts(rng, times_s, 20.0, 1.5, 7.0):
         weight = plateau(times_s, start, rng.uniform(0.5, 1.0), length, rng.uniform(0.5, 1.0))
         weight = np.minimum(weight, 1 - busy)
         busy = np.maximum(busy, weight)
