@@ -59,6 +59,8 @@ def run(args) -> int:
     total = recipe.epochs if args.task == 'lifter' else recipe.steps
     with tqdm(total=total, unit=unit) as bar:
         def progress(step: int, figures: dict) -> None:
+            if bar.n == 0:      # where a stopped run goes on
+                bar.initial = bar.n = step - 1
             bar.update(step - bar.n)
             bar.set_postfix({key: f'{value:.4g}' for key, value in figures.items()})
         path = train(recipe, args.out, progress)
