@@ -1,4 +1,4 @@
-"""Warp kernels of the renderer: the same code runs on a CPU and on CUDA."""
+"""Warp kernels of the renderer (geometry, shadows, textures): the same on a CPU and on CUDA."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import warp as wp
 EMPTY_PIXEL = 0x7FFFFFFFFFFFFFFF
 
 
+#: How many numbers the tailor keeps for a vertex; see `outfits.tailor_columns`.
+Tailor = wp.types.vector(length=12, dtype=float)
+
+
 @wp.struct
 class Look:
-    """What the shading kernel needs to know of a scene; see `Scene` for the meanings."""
+    """What the kernels need to know of a scene; see `Scene` for the meanings."""
 
     rotation: wp.mat33
     translation: wp.vec3
@@ -18,6 +22,10 @@ class Look:
     light: wp.vec3
     sun: wp.vec3
     ambient: wp.vec3
+    fill: wp.vec3
+    fill_light: wp.vec3
+    beam: wp.vec3
+    beam_dark: float
     light_right: wp.vec3
     light_down: wp.vec3
     light_origin: wp.vec3
@@ -27,34 +35,67 @@ class Look:
     sheet: int
     sheet_scale: float
     sheet_angle: float
+    sheet_centre: wp.vec2
     floor: int
+    floor_scale: float
+    drop_m: float
+    wall: int
+    wall_m: float
+    pad: int
+    pad_box: wp.vec4
+    pad_angle: float
     mattress: wp.vec2
     relief: int
     folds: float
+    creases: float
     wrinkles: float
-    skin: wp.vec3
-    hair: wp.vec3
-    hairline: float
-    eyes_open: int
+    gain: wp.vec3
+    gamma: float
+    vignette: float
+    vignette_centre: wp.vec2
+    grey: int
+    num_body_faces: int
+    num_people: int
+
+
+@wp.struct
+class Dress:
+    """Looks of one person; see `Outfit` and `Complexion` for the meanings."""
+
+    owner: int
     sleeve: float
     trousers: float
     waist: float
     neckline: float
     feet: int
-    mittens: int
+    mitten_left: int
+    mitten_right: int
+    sock_left: float
+    sock_right: float
+    fastening: int
+    bib: int
     hat: int
-    sock: float
+    hat_line: float
+    hat_slope: float
+    hat_rim: float
     upper: int
     lower: int
     extra: int
+    hat_fabric: int
     repeat: float
     shift: wp.vec2
-    gain: wp.vec3
-    gamma: float
-    noise: float
-    grey: int
-    seed: int
-    num_body_faces: int
+    skin: wp.vec3
+    hair: wp.vec3
+    iris: wp.vec3
+    redness: float
+    mottle: float
+    hands: float
+    hair_kind: int
+    hairline: float
+    eyes_open: int
+    mouth_open: int
+    brows: float
+    pacifier: int
 
 
 @wp.kernel
@@ -182,163 +223,3 @@ def lit_share(look: Look, moments: wp.array(dtype=wp.vec2, ndim=2), size: int, p
     variance = wp.max(m[1] - m[0] * m[0], 1.0e-5)
     bound = variance / (variance + behind * behind)
     return wp.clamp((bound - 0.15) / 0.85, 0.0, 1.0)
-
-
-@wp.func
-def body_albedo(look: Look, bank: wp.array(dtype=wp.uint8, ndim=4),
-                reliefs: wp.array(dtype=float, ndim=3), rest: wp.vec3, arm: float, leg: float,
-                head: float, hand: float, foot: float, height: float, front: float, eye: float):
-    """Colour of the body: skin, hair, eyes or cloth; the fourth number is 1 on cloth."""
-    covered = -1
-    torso = arm < 0.02 and leg < 0.14
-    if look.sleeve >= 0.0 and head < look.neckline and hand < 0.4:
-        if (torso and height >= look.waist) or (arm >= 0.02 and arm <= look.sleeve):
-            covered = look.upper
-    if arm < 0.02 and height < look.waist and leg <= look.trousers:
-        if foot < 0.5 or look.feet == 1:
-            covered = look.lower
-    if look.sock < 1.5 and (leg > look.sock or foot > 0.5):
-        covered = look.extra
-    if look.mittens == 1 and hand > 0.3:
-        covered = look.extra
-    if look.hat == 1 and head > 0.9 and height > 0.89 + 0.05 * front:
-        covered = look.extra
-    u = rest[0] * look.repeat + look.shift[0]
-    v = rest[2] * look.repeat + look.shift[1] + 0.35 * rest[1] * look.repeat
-    if covered >= 0:
-        c = fabric_at(bank, covered, u, v)
-        return wp.vec4(c[0], c[1], c[2], 1.0)
-    blotch = reliefs[look.relief, int(v * 40.0) & 255, int(u * 40.0) & 255] - 0.5
-    colour = look.skin * (1.0 + 0.10 * blotch)
-    red = 0.05 * wp.max(wp.max(hand, foot), 0.3 * head)
-    colour = wp.vec3(colour[0] + red, colour[1] - 0.3 * red, colour[2] - 0.3 * red)
-    if head > 0.9 and height > look.hairline + 0.035 * front + 0.04 * blotch:
-        colour = look.hair * (1.0 + 0.6 * blotch)
-    if eye > 0.5:
-        if look.eyes_open == 1:
-            colour = wp.vec3(0.12, 0.09, 0.08)
-        else:
-            colour = look.skin * 0.75
-    return wp.vec4(colour[0], colour[1], colour[2], 0.0)
-
-
-@wp.kernel
-def shade(pixels: wp.array(dtype=wp.int64), width: int, height: int,
-          vertices: wp.array(dtype=wp.vec3), normals: wp.array(dtype=wp.vec3),
-          rest: wp.array(dtype=wp.vec3), tailor: wp.array(dtype=float, ndim=2),
-          faces: wp.array(dtype=wp.vec3i), face_fabric: wp.array(dtype=int),
-          face_repeat: wp.array(dtype=float), screen: wp.array(dtype=wp.vec3), look: Look,
-          bank: wp.array(dtype=wp.uint8, ndim=4), reliefs: wp.array(dtype=float, ndim=3),
-          moments: wp.array(dtype=wp.vec2, ndim=2), shadow_size: int,
-          crowding: wp.array(dtype=float, ndim=2), top_size: int,
-          image: wp.array(dtype=wp.uint8, ndim=3), depth: wp.array(dtype=float, ndim=2),
-          owner: wp.array(dtype=wp.uint8, ndim=2)):
-    """Colour, depth (m) and owner (0 bedding, 1 infant, 2 prop) of each pixel."""
-    i = wp.tid()
-    x = i % width
-    y = i / width
-    key = pixels[i]
-    ray = wp.vec3((float(x) - look.centre[0]) / look.focal[0],
-                  (float(y) - look.centre[1]) / look.focal[1], 1.0)
-    to_world = wp.transpose(look.rotation)
-    origin = to_world * (look.translation * -1.0)
-    direction = to_world * ray
-    colour = wp.vec3(0.0, 0.0, 0.0)
-    normal = wp.vec3(0.0, 0.0, 1.0)
-    p = wp.vec3(0.0, 0.0, 0.0)
-    z = 20.0
-    who = 0
-    open_sky = 1.0
-    plane = 20.0
-    if direction[2] < -1.0e-3:
-        plane = -origin[2] / direction[2]
-    if key != wp.int64(0x7FFFFFFFFFFFFFFF):
-        z = float(key >> wp.int64(32)) * 1.0e-6
-    if z < plane:
-        t = int(key & wp.int64(0xFFFFFFFF))
-        face = faces[t]
-        a = screen[face[0]]
-        b = screen[face[1]]
-        c = screen[face[2]]
-        inverse = 1.0 / ((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
-        px = float(x)
-        py = float(y)
-        u = ((b[0] - px) * (c[1] - py) - (b[1] - py) * (c[0] - px)) * inverse
-        v = ((c[0] - px) * (a[1] - py) - (c[1] - py) * (a[0] - px)) * inverse
-        u = u * z / a[2]
-        v = v * z / b[2]
-        w = 1.0 - u - v
-        p = origin + direction * z
-        normal = wp.normalize(normals[face[0]] * u + normals[face[1]] * v + normals[face[2]] * w)
-        if wp.dot(normal, direction) > 0.0:
-            normal = normal * -1.0
-        r = rest[face[0]] * u + rest[face[1]] * v + rest[face[2]] * w
-        cloth = 1.0
-        if t < look.num_body_faces:
-            who = 1
-            al = body_albedo(
-                look, bank, reliefs, r,
-                tailor[face[0], 0] * u + tailor[face[1], 0] * v + tailor[face[2], 0] * w,
-                tailor[face[0], 1] * u + tailor[face[1], 1] * v + tailor[face[2], 1] * w,
-                tailor[face[0], 2] * u + tailor[face[1], 2] * v + tailor[face[2], 2] * w,
-                tailor[face[0], 3] * u + tailor[face[1], 3] * v + tailor[face[2], 3] * w,
-                tailor[face[0], 4] * u + tailor[face[1], 4] * v + tailor[face[2], 4] * w,
-                tailor[face[0], 5] * u + tailor[face[1], 5] * v + tailor[face[2], 5] * w,
-                tailor[face[0], 6] * u + tailor[face[1], 6] * v + tailor[face[2], 6] * w,
-                tailor[face[0], 7] * u + tailor[face[1], 7] * v + tailor[face[2], 7] * w)
-            colour = wp.vec3(al[0], al[1], al[2])
-            cloth = al[3]
-        else:
-            who = 2
-            fabric = face_fabric[t - look.num_body_faces]
-            if fabric < 0:
-                colour = wp.vec3(0.72, 0.52, 0.43)
-                cloth = 0.0
-            else:
-                rep = face_repeat[t - look.num_body_faces]
-                colour = fabric_at(bank, fabric, r[0] * rep, r[1] * rep + r[2] * rep)
-        if cloth > 0.5:
-            s = slope_at(reliefs, look.relief, r[0] * 2.3 + 0.1, r[2] * 2.3 + r[1] * 2.3)
-            normal = wp.normalize(
-                normal + look.light_right * (s[0] * look.wrinkles * 3.0)
-                + look.light_down * (s[1] * look.wrinkles * 3.0))
-        open_sky = 0.75 + 0.25 * wp.clamp(p[2] / 0.08, 0.0, 1.0)
-    else:
-        z = plane
-        p = origin + direction * z
-        ca = wp.cos(look.sheet_angle)
-        sa = wp.sin(look.sheet_angle)
-        u2 = ca * p[0] - sa * p[1]
-        v2 = sa * p[0] + ca * p[1]
-        if wp.abs(u2) < look.mattress[0] and wp.abs(v2) < look.mattress[1]:
-            colour = fabric_at(bank, look.sheet, u2 * look.sheet_scale, v2 * look.sheet_scale)
-            s2 = slope_at(reliefs, look.relief, u2 * 1.7, v2 * 1.7)
-            normal = wp.normalize(wp.vec3(-s2[0] * look.folds * 3.0, -s2[1] * look.folds * 3.0,
-                                          1.0))
-        else:
-            colour = fabric_at(bank, look.floor, u2 * 1.3, v2 * 1.3) * 0.7
-        tx = int((p[0] - look.top_origin[0]) * look.top_px_per_m)
-        ty = int((p[1] - look.top_origin[1]) * look.top_px_per_m)
-        if tx >= 0 and ty >= 0 and tx < top_size and ty < top_size:
-            open_sky = 1.0 - 0.55 * crowding[ty, tx]
-    facing = wp.max(wp.dot(normal, look.light), 0.0)
-    lit = facing * lit_share(look, moments, shadow_size, p)
-    hemisphere = 0.6 + 0.4 * normal[2]
-    light = look.sun * (1.25 * lit) + look.ambient * (hemisphere * open_sky)
-    # albedo is sRGB: light multiplies in linear space
-    linear = wp.vec3(wp.pow(wp.max(colour[0], 0.0), 2.2) * light[0] * look.gain[0],
-                     wp.pow(wp.max(colour[1], 0.0), 2.2) * light[1] * look.gain[1],
-                     wp.pow(wp.max(colour[2], 0.0), 2.2) * light[2] * look.gain[2])
-    if look.grey == 1:
-        g = 0.35 * linear[0] + 0.45 * linear[1] + 0.2 * linear[2]
-        linear = wp.vec3(g, g, g)
-    state = wp.rand_init(look.seed, i)
-    shared_noise = wp.randn(state) * look.noise
-    power = look.gamma / 2.2
-    for k in range(3):
-        value = wp.pow(wp.max(linear[k], 0.0), power) + shared_noise
-        if look.grey == 0:
-            value = value + 0.6 * look.noise * wp.randn(state)
-        image[y, x, k] = wp.uint8(wp.clamp(value, 0.0, 1.0) * 255.0)
-    depth[y, x] = z
-    owner[y, x] = wp.uint8(who)

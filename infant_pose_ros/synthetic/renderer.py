@@ -1,19 +1,26 @@
-"""Draw a posed infant in its scene: z-buffer, soft shadows, fabrics, sensor. On warp kernels."""
+"""Draw posed people in their scene: z-buffer, soft shadows, fabrics, sensor. On warp kernels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 import warp as wp
 
-from infant_pose_ros.synthetic import kernels
-from infant_pose_ros.synthetic.body import clothing_map, triangles
-from infant_pose_ros.synthetic.scene import drape, Prop, Scene
+from infant_pose_ros.synthetic import kernels, shading
+from infant_pose_ros.synthetic.bedding import drape
+from infant_pose_ros.synthetic.body import triangles
+from infant_pose_ros.synthetic.light import lens
+from infant_pose_ros.synthetic.outfits import Complexion, Outfit, Person, tailor_columns
+from infant_pose_ros.synthetic.props import Prop
+from infant_pose_ros.synthetic.scene import Scene
 from infant_pose_ros.synthetic.textures import fabric_bank, relief_bank
 
 SHADOW_SIZE, TOP_SIZE = 384, 128
+_LOOKS = {field.name for kind in (Outfit, Complexion) for field in fields(kind)} & set(
+    kernels.Dress.vars)
+_SCENE = {field.name for field in fields(Scene)} & set(kernels.Look.vars)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +29,7 @@ class Rendering:
 
     Attributes:
         image_rgb: (H, W, 3) uint8. depth_m: (H, W) float32, along the optical axis.
-        owner: (H, W) uint8: 0 bedding, 1 infant, 2 anything else.
+        owner: (H, W) uint8: 0 bedding, 1 the person that the picture is of, 2 anything else.
     """
 
     image_rgb: np.ndarray
@@ -48,24 +55,27 @@ class Renderer:
         self._bank = wp.array(bank, dtype=wp.uint8, device=device)
         self._reliefs = wp.array(reliefs, dtype=float, device=device)
         self._faces = triangles()
-        where = clothing_map()
-        self._tailor = np.stack([where.arm, where.leg, where.head, where.hand, where.foot,
-                                 where.height, where.front, where.eye], 1).astype(np.float32)
+        self._tailor = tailor_columns()
 
-    def render(self, scene: Scene, vertices_m: np.ndarray, rest_m: np.ndarray) -> Rendering:
+    def render(self, scene: Scene, vertices_m: np.ndarray | None,
+               rest_m: np.ndarray | None) -> Rendering:
         """Draw one frame.
 
         Args:
-            scene: everything but the body. vertices_m: (V, 3) world. rest_m: (V, 3) of the body at
-                rest, which the cloth's pattern follows.
+            scene: everything but the body.
+            vertices_m: (V, 3) world, or None for a picture without the scene's person.
+            rest_m: (V, 3) of the body at rest, which the cloth's pattern follows.
         """
+        people = list(scene.others)
+        if vertices_m is not None:
+            people.insert(0, Person(vertices_m, rest_m, scene.outfit, scene.complexion, 1))
         props = list(scene.props)
-        if scene.blanket is not None:
+        if scene.blanket is not None and vertices_m is not None:
             props.append(drape(scene.blanket, vertices_m))
         width = scene.camera.width * self.supersample
         height = scene.camera.height * self.supersample
-        look = self._look(scene, vertices_m)
-        mesh = self._upload(scene, vertices_m, rest_m, props)
+        look = self._look(scene, people)
+        mesh = self._upload(people, props)
         moments = self._shadow_map(scene, look, mesh)
         screen = wp.empty(mesh.count, dtype=wp.vec3, device=self.device)
         wp.launch(kernels.to_camera, mesh.count, [mesh.vertices, look, screen],
@@ -74,90 +84,108 @@ class Renderer:
         image = wp.empty((height, width, 3), dtype=wp.uint8, device=self.device)
         depth = wp.empty((height, width), dtype=float, device=self.device)
         owner = wp.empty((height, width), dtype=wp.uint8, device=self.device)
-        wp.launch(kernels.shade, width * height, [
-            pixels, width, height, mesh.vertices, mesh.normals, mesh.rest, mesh.tailor, mesh.faces,
-            mesh.fabric, mesh.repeat, screen, look, self._bank, self._reliefs, moments,
-            SHADOW_SIZE, self._crowding(look, vertices_m), TOP_SIZE, image, depth, owner],
+        wp.launch(shading.shade, width * height, [
+            pixels, width, height, mesh.normals, mesh.rest, mesh.tailor, mesh.faces, mesh.fabric,
+            mesh.repeat, screen, look, self._dresses(scene, people), self._bank, self._reliefs,
+            moments, SHADOW_SIZE, self._crowding(look, people), TOP_SIZE, image, depth, owner],
             device=self.device)
         return self._develop(scene, image.numpy(), depth.numpy(), owner.numpy())
 
     def _develop(self, scene, image, depth, owner) -> Rendering:
-        """Lens blur and, when supersampled, averaging down."""
+        """Average down when supersampled; lens; sensor."""
+        width, height = scene.camera.width, scene.camera.height
         if self.supersample > 1:
-            size = (scene.camera.width, scene.camera.height)
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            depth = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST)
-            owner = cv2.resize(owner, size, interpolation=cv2.INTER_NEAREST)
-        if scene.blur_px > 0:
-            image = cv2.GaussianBlur(image, (0, 0), scene.blur_px)
-        return Rendering(np.ascontiguousarray(image), depth, owner)
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+            owner = cv2.resize(owner, (width, height), interpolation=cv2.INTER_NEAREST)
+        image = np.ascontiguousarray(lens(scene, image))
+        if scene.noise > 0:
+            exposed = wp.array(image, dtype=wp.uint8, device=self.device)
+            wp.launch(shading.sense, width * height, [
+                exposed, width, 0.5 * scene.noise, scene.noise, int(scene.grey), scene.seed],
+                device=self.device)
+            image = exposed.numpy()
+        return Rendering(np.array(image), depth, owner)
 
-    def _look(self, scene: Scene, vertices_m: np.ndarray) -> kernels.Look:
+    def _look(self, scene: Scene, people: list[Person]) -> kernels.Look:
         look = kernels.Look()
-        scale, camera, outfit = float(self.supersample), scene.camera, scene.outfit
+        for name in _SCENE:
+            setattr(look, name, _as_warp(getattr(scene, name)))
+        scale, camera = float(self.supersample), scene.camera
         look.rotation = wp.mat33(*scene.world_to_camera[:, :3].ravel().astype(float))
         look.translation = wp.vec3(*scene.world_to_camera[:, 3])
         look.focal = wp.vec2(camera.fx * scale, camera.fy * scale)
         look.centre = wp.vec2((camera.cx + 0.5) * scale - 0.5, (camera.cy + 0.5) * scale - 0.5)
         right = np.cross(scene.light, [0.0, 1.0, 0.1])
         right /= np.linalg.norm(right)
-        low, high = vertices_m.min(0), vertices_m.max(0)
+        low, high = (people[0].vertices_m.min(0), people[0].vertices_m.max(0)) if people else (
+            np.array([-0.4, -0.4, 0.0]), np.array([0.4, 0.4, 0.2]))
         middle, reach = (low + high) / 2, float(np.linalg.norm(high - low)) / 2 + 0.12
-        look.light, look.light_right = wp.vec3(*scene.light), wp.vec3(*right)
+        look.light_right = wp.vec3(*right)
         look.light_down = wp.vec3(*np.cross(scene.light, right))
         look.light_origin = wp.vec3(*middle)
         look.shadow_px_per_m = SHADOW_SIZE / (2 * reach)
         look.top_origin = wp.vec2(middle[0] - reach, middle[1] - reach)
         look.top_px_per_m = TOP_SIZE / (2 * reach)
-        for name in ('sun', 'ambient', 'skin', 'hair', 'gain'):
-            setattr(look, name, wp.vec3(*(float(v) for v in getattr(scene, name))))
-        for name in ('sheet', 'sheet_scale', 'sheet_angle', 'floor', 'relief', 'folds', 'wrinkles',
-                     'hairline', 'noise', 'gamma', 'seed'):
-            setattr(look, name, getattr(scene, name))
-        look.eyes_open, look.grey = int(scene.eyes_open), int(scene.grey)
         look.mattress = wp.vec2(*scene.mattress_m)
-        for name in ('sleeve', 'trousers', 'waist', 'neckline', 'sock', 'upper', 'lower', 'extra'):
-            setattr(look, name, getattr(outfit, name))
-        look.feet, look.mittens, look.hat = (
-            int(outfit.feet), int(outfit.mittens), int(outfit.hat))
-        look.repeat = outfit.repeat
-        look.shift = wp.vec2(*scene.body_fabric_shift)
-        look.num_body_faces = len(self._faces)
+        look.num_body_faces, look.num_people = len(self._faces), len(people)
         return look
 
-    def _upload(self, scene, vertices_m, rest_m, props: list[Prop]) -> _Mesh:
-        """The body, inflated by its clothes, and the props as one mesh with normals."""
-        bodies, base = [vertices_m], len(vertices_m)
-        faces, fabric, repeat = [self._faces], [], []
+    def _dresses(self, scene: Scene, people: list[Person]):
+        """The looks of everyone, on the device; of the scene's own person where nobody is."""
+        rows = []
+        for person in people or [Person(None, None, scene.outfit, scene.complexion, 2)]:
+            dress = kernels.Dress()
+            dress.owner = person.owner
+            for name in _LOOKS:
+                part = person.outfit if hasattr(person.outfit, name) else person.complexion
+                setattr(dress, name, _as_warp(getattr(part, name)))
+            rows.append(dress)
+        return wp.array(rows, dtype=kernels.Dress, device=self.device)
+
+    def _upload(self, people: list[Person], props: list[Prop]) -> _Mesh:
+        """The bodies, inflated by clothes and hair, and the props as one mesh with normals."""
+        size = len(self._tailor)
+        bodies = [person.vertices_m for person in people] or [np.zeros((3, 3))]
+        rest = [person.rest_m / max(float(np.ptp(person.rest_m[:, 2])), 1e-6)
+                for person in people] or [np.zeros((3, 3))]
+        faces = [self._faces + k * size for k in range(len(people))]
+        base, fabric, repeat = sum(len(body) for body in bodies), [], []
         for prop in props:
             bodies.append(prop.vertices_m)
+            rest.append(prop.vertices_m)
             faces.append(prop.faces + base)
             fabric += [prop.fabric] * len(prop.faces)
             repeat += [prop.repeat] * len(prop.faces)
             base += len(prop.vertices_m)
-        rest = [rest_m / max(float(np.ptp(rest_m[:, 2])), 1e-6)] + bodies[1:]
+        if not faces:
+            faces, fabric, repeat = [np.zeros((1, 3), np.int32)], [0], [1.0]
         tailor = np.zeros((base, self._tailor.shape[1]), np.float32)
-        tailor[:len(self._tailor)] = self._tailor
         offsets = np.zeros(base, np.float32)
-        offsets[:len(vertices_m)] = scene.outfit.offsets_m()
+        for k, person in enumerate(people):
+            tailor[k * size:(k + 1) * size] = self._tailor
+            offsets[k * size:(k + 1) * size] = np.maximum(
+                person.outfit.offsets_m(), person.complexion.offsets_m())
 
-        def vectors(parts, kind=np.float32, dtype=wp.vec3):
-            return wp.array(np.ascontiguousarray(np.concatenate(parts), dtype=kind), dtype=dtype,
+        def array(values, kind, dtype):
+            return wp.array(np.ascontiguousarray(values, dtype=kind), dtype=dtype,
                             device=self.device)
         mesh = _Mesh(
-            base, vectors(bodies), vectors(rest), vectors(faces, np.int32, wp.vec3i),
-            wp.array(tailor, dtype=float, device=self.device),
-            wp.array(np.array(fabric or [0], np.int32), dtype=int, device=self.device),
-            wp.array(np.array(repeat or [1.0], np.float32), dtype=float, device=self.device),
-            self._normals_buffer(base), len(self._faces) + len(fabric))
+            base, array(np.concatenate(bodies), np.float32, wp.vec3),
+            array(np.concatenate(rest), np.float32, wp.vec3),
+            array(np.concatenate(faces), np.int32, wp.vec3i),
+            array(tailor, np.float32, kernels.Tailor), array(fabric or [0], np.int32, int),
+            array(repeat or [1.0], np.float32, float), self._normals_buffer(base),
+            sum(len(part) for part in faces))
         self._normals(mesh)
-        wp.launch(kernels.inflate, base, [
-            mesh.vertices, mesh.normals, wp.array(offsets, dtype=float, device=self.device)],
-            device=self.device)
-        self._normals(mesh)
+        if people:
+            wp.launch(kernels.inflate, len(people) * size, [
+                mesh.vertices, mesh.normals, array(offsets, np.float32, float)],
+                device=self.device)
+            self._normals(mesh)
         return mesh
 
-    def _normals_buffer(self, count):
+    def _normals_buffer(self, count: int):
         return wp.zeros(count, dtype=wp.vec3, device=self.device)
 
     def _normals(self, mesh: _Mesh) -> None:
@@ -190,8 +218,9 @@ class Renderer:
         moments = cv2.blur(cv2.blur(moments, (scene.shadow_blur,) * 2), (scene.shadow_blur,) * 2)
         return wp.array(np.ascontiguousarray(moments), dtype=wp.vec2, device=self.device)
 
-    def _crowding(self, look, vertices_m: np.ndarray):
+    def _crowding(self, look, people: list[Person]):
         """(size, size) 0..1: how much body stands close above each place of the sheet."""
+        vertices_m = people[0].vertices_m if people else np.zeros((0, 3))
         near = vertices_m[vertices_m[:, 2] < 0.12]
         cells = ((near[:, :2] - np.array(look.top_origin)) * look.top_px_per_m).astype(int)
         cells = np.clip(cells, 0, TOP_SIZE - 1)
@@ -214,3 +243,10 @@ class _Mesh:
     repeat: wp.array
     normals: wp.array
     num_faces: int
+
+
+def _as_warp(value):
+    """A field of a dataclass as a warp structure takes it."""
+    if isinstance(value, np.ndarray):
+        return {2: wp.vec2, 3: wp.vec3, 4: wp.vec4}[value.size](*(float(v) for v in value))
+    return int(value) if isinstance(value, (bool, int, np.integer)) else float(value)

@@ -1,0 +1,259 @@
+"""The warp kernels that turn what each pixel sees into a colour, and light into a picture."""
+
+from __future__ import annotations
+
+import warp as wp
+
+from infant_pose_ros.synthetic.appearance import body_albedo
+from infant_pose_ros.synthetic.kernels import Dress, fabric_at, lit_share, Look, slope_at, Tailor
+
+
+@wp.struct
+class Surface:
+    """What lies behind the meshes: bed, floor and walls."""
+
+    z: float
+    p: wp.vec3
+    normal: wp.vec3
+    colour: wp.vec3
+    open_sky: float
+
+
+@wp.func
+def on_mattress(look: Look, x: float, y: float):
+    """Place (across, along) on the bed, m from its middle."""
+    dx = x - look.sheet_centre[0]
+    dy = y - look.sheet_centre[1]
+    ca = wp.cos(look.sheet_angle)
+    sa = wp.sin(look.sheet_angle)
+    return wp.vec2(ca * dx - sa * dy, sa * dx + ca * dy)
+
+
+@wp.func
+def bedding(look: Look, bank: wp.array(dtype=wp.uint8, ndim=4),
+            reliefs: wp.array(dtype=float, ndim=3), origin: wp.vec3, direction: wp.vec3):
+    """The bed's surface, its side, the floor below, or a wall, along a ray."""
+    s = Surface()
+    s.z = 20.0
+    s.open_sky = 1.0
+    s.normal = wp.vec3(0.0, 0.0, 1.0)
+    s.colour = wp.vec3(0.5, 0.5, 0.5)
+    if direction[2] < -1.0e-3:
+        s.z = -origin[2] / direction[2]
+    q = origin + direction * s.z
+    bed = on_mattress(look, q[0], q[1])
+    if direction[2] < -1.0e-3 and wp.abs(bed[0]) < look.mattress[0] and wp.abs(
+            bed[1]) < look.mattress[1]:
+        rub = slope_at(reliefs, look.relief, bed[0] * 1.7, bed[1] * 1.7)
+        crease = slope_at(reliefs, 0, bed[0] * 0.9 + 0.4, bed[1] * 0.9)
+        fabric = look.sheet
+        u = bed[0] * look.sheet_scale
+        v = bed[1] * look.sheet_scale
+        cp = wp.cos(look.pad_angle)
+        sp = wp.sin(look.pad_angle)
+        px = cp * (q[0] - look.pad_box[0]) + sp * (q[1] - look.pad_box[1])
+        py = cp * (q[1] - look.pad_box[1]) - sp * (q[0] - look.pad_box[0])
+        shade_edge = 1.0
+        if look.pad >= 0:
+            inset = wp.min(look.pad_box[2] - wp.abs(px), look.pad_box[3] - wp.abs(py))
+            if inset > 0.0:
+                fabric = look.pad
+                u = px * 2.6
+                v = py * 2.6
+                if inset < 0.035:
+                    shade_edge = 1.0 - 4.0 * (0.035 - inset)
+            elif inset > -0.02:
+                shade_edge = 0.80 - 10.0 * inset * 0.1
+        s.colour = fabric_at(bank, fabric, u, v) * shade_edge
+        fold = look.folds * 3.0
+        hard = look.creases * 14.0
+        s.normal = wp.normalize(wp.vec3(
+            -rub[0] * fold - hard * crease[0] * wp.abs(crease[0]) * 6.0,
+            -rub[1] * fold - hard * crease[1] * wp.abs(crease[1]) * 6.0, 1.0))
+        s.p = q
+        return s
+    if direction[2] < -1.0e-3:
+        s.z = -(origin[2] + look.drop_m) / direction[2]
+        s.p = origin + direction * s.z
+        low = on_mattress(look, s.p[0], s.p[1])
+        gap = wp.max(wp.abs(low[0]) - look.mattress[0], wp.abs(low[1]) - look.mattress[1])
+        if gap < 0.0:
+            s.colour = fabric_at(bank, look.sheet, low[0] * 2.0, low[1] * 2.0) * 0.62
+            s.open_sky = 0.6
+        else:
+            s.colour = fabric_at(bank, look.floor, low[0] * look.floor_scale,
+                                 low[1] * look.floor_scale) * 0.8
+            s.open_sky = 0.35 + 0.65 * wp.clamp(gap / (0.05 + look.drop_m), 0.0, 1.0)
+    else:
+        s.z = 40.0
+        s.p = origin + direction * s.z
+    for k in range(2):
+        n = wp.vec2(wp.cos(look.sheet_angle), -wp.sin(look.sheet_angle))
+        if k == 1:
+            n = wp.vec2(wp.sin(look.sheet_angle), wp.cos(look.sheet_angle))
+        along = direction[0] * n[0] + direction[1] * n[1]
+        start = origin[0] * n[0] + origin[1] * n[1]
+        side = wp.sign(along)
+        if wp.abs(along) > 1.0e-4:
+            t = (side * look.wall_m - start) / along
+            if t > 0.0 and t < s.z:
+                s.z = t
+                s.p = origin + direction * t
+                s.normal = wp.vec3(-side * n[0], -side * n[1], 0.0)
+                across = s.p[0] * n[1] - s.p[1] * n[0]
+                s.colour = fabric_at(bank, look.wall, across * look.floor_scale,
+                                     s.p[2] * look.floor_scale)
+                s.open_sky = 0.8
+    return s
+
+
+@wp.func
+def crease_of(t: Tailor, blotch: float):
+    """-1..1: folds of cloth that gather at elbows, knees, hips, waist and shoulders."""
+    elbow = wp.exp(-(t[0] - 0.5) * (t[0] - 0.5) * 60.0)
+    if t[0] < 0.02:
+        elbow = 0.0
+    knee = wp.exp(-(t[1] - 0.5) * (t[1] - 0.5) * 60.0)
+    hip = wp.exp(-(t[1] - 0.1) * (t[1] - 0.1) * 120.0) * 0.8
+    waist = 0.35
+    along = 75.0 * t[0] + 85.0 * t[1] + 110.0 * t[5] + 9.0 * blotch
+    return wp.min(elbow + knee + hip + waist, 1.0) * wp.sin(along + 1.5 * t[8])
+
+
+@wp.kernel
+def shade(pixels: wp.array(dtype=wp.int64), width: int, height: int,
+          normals: wp.array(dtype=wp.vec3), rest: wp.array(dtype=wp.vec3),
+          tailor: wp.array(dtype=Tailor), faces: wp.array(dtype=wp.vec3i),
+          face_fabric: wp.array(dtype=int), face_repeat: wp.array(dtype=float),
+          screen: wp.array(dtype=wp.vec3), look: Look, people: wp.array(dtype=Dress),
+          bank: wp.array(dtype=wp.uint8, ndim=4), reliefs: wp.array(dtype=float, ndim=3),
+          moments: wp.array(dtype=wp.vec2, ndim=2), shadow_size: int,
+          crowding: wp.array(dtype=float, ndim=2), top_size: int,
+          image: wp.array(dtype=wp.uint8, ndim=3), depth: wp.array(dtype=float, ndim=2),
+          owner: wp.array(dtype=wp.uint8, ndim=2)):
+    """Colour, depth (m) and owner (0 bedding, 1 infant, 2 other) of each pixel."""
+    i = wp.tid()
+    x = i % width
+    y = i / width
+    key = pixels[i]
+    ray = wp.vec3((float(x) - look.centre[0]) / look.focal[0],
+                  (float(y) - look.centre[1]) / look.focal[1], 1.0)
+    to_world = wp.transpose(look.rotation)
+    origin = to_world * (look.translation * -1.0)
+    direction = to_world * ray
+    back = bedding(look, bank, reliefs, origin, direction)
+    who = 0
+    z = 50.0
+    if key != wp.int64(0x7FFFFFFFFFFFFFFF):
+        z = float(key >> wp.int64(32)) * 1.0e-6
+    gloss = 0.0
+    colour = back.colour
+    normal = back.normal
+    p = back.p
+    open_sky = back.open_sky
+    if z < back.z:
+        t = int(key & wp.int64(0xFFFFFFFF))
+        face = faces[t]
+        a = screen[face[0]]
+        b = screen[face[1]]
+        c = screen[face[2]]
+        inverse = 1.0 / ((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+        px = float(x)
+        py = float(y)
+        u = ((b[0] - px) * (c[1] - py) - (b[1] - py) * (c[0] - px)) * inverse
+        v = ((c[0] - px) * (a[1] - py) - (c[1] - py) * (a[0] - px)) * inverse
+        u = u * z / a[2]
+        v = v * z / b[2]
+        w = 1.0 - u - v
+        p = origin + direction * z
+        normal = wp.normalize(normals[face[0]] * u + normals[face[1]] * v + normals[face[2]] * w)
+        if wp.dot(normal, direction) > 0.0:
+            normal = normal * -1.0
+        r = rest[face[0]] * u + rest[face[1]] * v + rest[face[2]] * w
+        cloth = 1.0
+        fold = 0.0
+        if t < look.num_body_faces * look.num_people:
+            dress = people[t / look.num_body_faces]
+            who = dress.owner
+            row = tailor[face[0]] * u + tailor[face[1]] * v + tailor[face[2]] * w
+            blotch = reliefs[look.relief, int(r[2] * 700.0 + r[1] * 300.0) & 255,
+                             int(r[0] * 700.0 + r[1] * 400.0) & 255] - 0.5
+            al = body_albedo(dress, bank, blotch, r, row)
+            colour = wp.vec3(al[0], al[1], al[2])
+            cloth = al[3]
+            if cloth > 1.5:
+                fold = 0.8 * wp.sin(r[0] * 500.0) + 0.3 * wp.sin(r[2] * 700.0)
+            elif cloth > 0.5:
+                fold = crease_of(row, blotch)
+            else:
+                gloss = 0.10
+        else:
+            who = 2
+            fabric = face_fabric[t - look.num_body_faces * look.num_people]
+            rep = face_repeat[t - look.num_body_faces * look.num_people]
+            if fabric < 0:
+                colour = people[0].skin
+                if look.num_people > 1:
+                    colour = people[1].skin
+                cloth = 0.0
+                gloss = 0.10
+            else:
+                colour = fabric_at(bank, fabric, r[0] * rep, r[1] * rep + r[2] * rep)
+        if cloth > 0.5:
+            s = slope_at(reliefs, look.relief, r[0] * 2.3 + 0.1, r[2] * 2.3 + r[1] * 2.3)
+            normal = wp.normalize(
+                normal + look.light_right * ((s[0] * 3.0 + 0.30 * fold) * look.wrinkles)
+                + look.light_down * ((s[1] * 3.0 + 0.18 * fold) * look.wrinkles))
+            colour = colour * (1.0 + 0.10 * wp.min(fold, 0.0) * look.wrinkles)
+        open_sky = 0.7 + 0.3 * wp.clamp(p[2] / 0.08, 0.0, 1.0)
+    else:
+        z = back.z
+    if p[2] > -0.01 and p[2] < 0.03:
+        tx = int((p[0] - look.top_origin[0]) * look.top_px_per_m)
+        ty = int((p[1] - look.top_origin[1]) * look.top_px_per_m)
+        if who == 0 and tx >= 0 and ty >= 0 and tx < top_size and ty < top_size:
+            open_sky = open_sky * (1.0 - 0.6 * crowding[ty, tx])
+    facing = wp.max(wp.dot(normal, look.light), 0.0)
+    lit = facing * lit_share(look, moments, shadow_size, p)
+    beam = wp.abs(p[0] * look.beam[0] + p[1] * look.beam[1] - look.beam[2])
+    lit = lit * wp.clamp(look.beam_dark + (1.2 - beam) * 8.0, look.beam_dark, 1.0)
+    hemisphere = 0.6 + 0.4 * normal[2]
+    light = look.sun * (1.25 * lit) + look.ambient * (hemisphere * open_sky)
+    light = light + look.fill * (wp.max(wp.dot(normal, look.fill_light), 0.0) * open_sky)
+    half = wp.normalize(look.light - wp.normalize(direction))
+    shine = gloss * lit * wp.pow(wp.max(wp.dot(normal, half), 0.0), 24.0)
+    vx = ray[0] * look.focal[0] / float(width) * 2.0 - look.vignette_centre[0]
+    vy = ray[1] * look.focal[1] / float(width) * 2.0 - look.vignette_centre[1]
+    expose = 1.0 / (1.0 + look.vignette * (vx * vx + vy * vy))
+    # albedo is sRGB: light multiplies in linear space
+    linear = wp.vec3(
+        (wp.pow(wp.max(colour[0], 0.0), 2.2) * light[0] + shine) * look.gain[0] * expose,
+        (wp.pow(wp.max(colour[1], 0.0), 2.2) * light[1] + shine) * look.gain[1] * expose,
+        (wp.pow(wp.max(colour[2], 0.0), 2.2) * light[2] + shine) * look.gain[2] * expose)
+    if look.grey == 1:
+        g = 0.4 * linear[0] + 0.4 * linear[1] + 0.2 * linear[2]
+        linear = wp.vec3(g, g, g)
+    power = look.gamma / 2.2
+    for k in range(3):
+        value = wp.pow(wp.max(linear[k], 0.0), power)
+        image[y, x, k] = wp.uint8(wp.clamp(value, 0.0, 1.0) * 255.0)
+    depth[y, x] = z
+    owner[y, x] = wp.uint8(who)
+
+
+@wp.kernel
+def sense(image: wp.array(dtype=wp.uint8, ndim=3), width: int, read: float, shot: float,
+          grey: int, seed: int):
+    """Noise of a sensor: a part that grows with the square root of light, and a steady one."""
+    i = wp.tid()
+    x = i % width
+    y = i / width
+    state = wp.rand_init(seed, i)
+    shared = wp.randn(state)
+    for k in range(3):
+        value = float(image[y, x, k]) / 255.0
+        strength = wp.sqrt(read * read + shot * shot * value)
+        noise = shared
+        if grey == 0:
+            noise = 0.75 * shared + 0.65 * wp.randn(state)
+        image[y, x, k] = wp.uint8(wp.clamp(value + strength * noise, 0.0, 1.0) * 255.0 + 0.5)
