@@ -60,7 +60,9 @@ class DetectorRecipe(Settings):
     width: int = setting(320, 'Width of the input, px.', low=64, high=1333)
     height: int = setting(240, 'Height of the input, px.', low=64, high=1333)
     pretrained: str = setting('', 'State dict of the backbone; Lite0 brings its own.')
-    init_from: str = setting('', 'Checkpoint to start from.')
+    refine: bool = setting(
+        False, 'A last stage that moves the edges of the boxes (efficientnet_lite0 alone).')
+    init_from: str = setting('', 'Checkpoint to start from; it may lack the last stage.')
     box_weight: float = setting(
         1.0, "Weight of the box head's regression loss; torchvision's is 1.", low=0.0, high=100.0)
     batch_size: int = setting(8, 'Pictures a step.', low=1, high=256)
@@ -176,14 +178,15 @@ class _Sets:
 
 
 def _arguments(recipe: DetectorRecipe) -> dict[str, int]:
-    return {'min_size': recipe.height, 'max_size': recipe.width}
+    return {'min_size': recipe.height, 'max_size': recipe.width,
+            **({'refine': True} if recipe.refine else {})}
 
 
 def _start(recipe: DetectorRecipe) -> torch.nn.Module:
     arguments = _arguments(recipe)
     if recipe.init_from:
         network = build_detector(recipe.architecture, **arguments)
-        load_start(network, recipe.init_from, 'detector', arguments)
+        load_start(network, recipe.init_from, 'detector', arguments, 'roi_heads.refiner.')
         return network
     lite = recipe.architecture == 'fasterrcnn_efficientnet_lite0_fpn'
     return build_detector(

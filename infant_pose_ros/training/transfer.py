@@ -22,11 +22,13 @@ LSP_ORDER = tuple(
 MPI_ORDER = tuple(sorted(range(NUM_KEYPOINTS), key=FROM_MPI_INF_3DHP.__getitem__))
 
 
-def load_start(network: nn.Module, path: str | Path, task: str, arguments: Mapping) -> None:
+def load_start(network: nn.Module, path: str | Path, task: str, arguments: Mapping,
+               may_lack: str = '') -> None:
     """Copy the weights of a checkpoint into `network`.
 
     Args:
         network: just built with `arguments`. path, task: of the checkpoint.
+        may_lack: tensors whose names begin so may be missing there, and keep their start.
 
     Raises:
         CheckpointError: the file can't be used.
@@ -34,6 +36,8 @@ def load_start(network: nn.Module, path: str | Path, task: str, arguments: Mappi
     """
     module, manifest = load_checkpoint(path, task)
     theirs, ours = module.state_dict(), network.state_dict()
+    theirs = {**{name: values for name, values in ours.items()
+                 if may_lack and name.startswith(may_lack)}, **theirs}
     wrong = sorted(set(theirs) ^ set(ours)) or [
         name for name in ours if ours[name].shape != theirs[name].shape]
     if wrong:

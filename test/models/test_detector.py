@@ -3,7 +3,12 @@ import torch
 import torchvision
 
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.models.detector import ARCHITECTURES, build_detector, LiteFpn
+from infant_pose_ros.models.detector import (
+    ARCHITECTURES,
+    BoxRefiner,
+    build_detector,
+    LiteFpn,
+)
 
 
 @pytest.mark.parametrize('architecture', ARCHITECTURES)
@@ -58,3 +63,49 @@ def test_pretrained_that_does_not_fit(tmp_path):
         build_detector('fasterrcnn_resnet50_fpn', pretrained=str(path))
     with pytest.raises(InvalidInputError, match='path'):
         build_detector('fasterrcnn_resnet50_fpn', pretrained=True)
+
+
+def test_a_refiner_changes_nothing_at_first_and_then_learns_to_move_edges():
+    torch.manual_seed(0)
+    refiner = BoxRefiner(4)
+    features = {'0': torch.randn(2, 4, 8, 12), '1': torch.randn(2, 4, 4, 6)}
+    boxes = [torch.tensor([[20.0, 20, 80, 90], [5, 5, 50, 40]]), torch.zeros(0, 4)]
+    assert torch.equal(refiner(features, boxes), boxes[0])
+    assert refiner(features, [boxes[1], boxes[1]]).shape == (0, 4)
+    assert refiner.loss(features, [boxes[1], boxes[1]]) == 0
+    optimiser = torch.optim.Adam(refiner.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        torch.manual_seed(1)            # the same errors again and again
+        loss = refiner.loss(features, boxes)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_detector_with_a_refiner_runs_in_training_and_in_use():
+    network = build_detector(
+        'fasterrcnn_efficientnet_lite0_fpn', min_size=64, max_size=96, refine=True)
+    pictures = [torch.rand(3, 64, 96), torch.rand(3, 64, 96)]
+    losses = network(pictures, [
+        {'boxes': torch.tensor([[10.0, 10.0, 60.0, 50.0]]), 'labels': torch.tensor([1])},
+        {'boxes': torch.zeros(0, 4), 'labels': torch.zeros(0, dtype=torch.int64)}])
+    assert torch.isfinite(losses['loss_refine'])
+    sum(losses.values()).backward()
+    network.eval()
+    network.roi_heads.score_thresh = 0.0
+    with torch.no_grad():
+        found = network(pictures)
+        network.roi_heads.score_thresh = 1.1
+        nothing = network(pictures)
+    for each in found:
+        assert len(each['boxes']) == len(each['scores']) > 0
+        assert (each['boxes'] >= 0).all() and (each['boxes'][:, 2] <= 96).all()
+    assert all(each['boxes'].shape == (0, 4) for each in nothing)
+
+
+def test_a_refiner_needs_the_small_detector():
+    with pytest.raises(InvalidInputError, match='refine'):
+        build_detector('fasterrcnn_resnet50_fpn', refine=True)

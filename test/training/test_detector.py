@@ -68,7 +68,7 @@ def test_a_run_that_is_killed_goes_on_from_a_checkpoint_with_negatives(stills_fo
     second = recipe(
         stills_folder, steps=4, val_every=2, init_from=str(first), negatives=str(stills_folder),
         negatives_val=str(stills_folder), adults=str(stills_folder), adults_val_count=2,
-        adults_share=0.25, negatives_share=0.25, box_weight=2.0)
+        adults_share=0.25, negatives_share=0.25, box_weight=2.0, refine=True)
     with pytest.raises(KeyboardInterrupt):
         train_detector(second, tmp_path / 'killed', killer)
     path = train_detector(second, tmp_path / 'killed')

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from infant_pose_ros.errors import SettingsError
+from infant_pose_ros.models.detector import build_detector
 from infant_pose_ros.models.lifter import Lifter
 from infant_pose_ros.models.pose import PoseNetwork
 from infant_pose_ros.skeleton import Joint
@@ -53,3 +54,18 @@ def test_a_checkpoint_of_the_same_network_is_taken_over(tiny_checkpoints):
 def test_another_network_is_refused(tiny_checkpoints):
     with pytest.raises(SettingsError, match='init_from.*64'):
         load_start(Lifter(hidden=32), tiny_checkpoints['lifter'], 'lifter', {'hidden': 32})
+
+
+def test_what_a_checkpoint_may_lack_keeps_its_start(tiny_checkpoints):
+    arguments = {'min_size': 64, 'max_size': 96, 'refine': True}
+    network = build_detector('fasterrcnn_efficientnet_lite0_fpn', **arguments)
+    start = {name: values.clone() for name, values in network.state_dict().items()}
+    with pytest.raises(SettingsError, match='refiner'):
+        load_start(network, tiny_checkpoints['detector'], 'detector', arguments)
+    load_start(network, tiny_checkpoints['detector'], 'detector', arguments,
+               'roi_heads.refiner.')
+    for name, values in network.state_dict().items():
+        if name.startswith('roi_heads.refiner.'):
+            assert torch.equal(values, start[name])
+    assert not torch.equal(network.state_dict()['roi_heads.box_head.fc6.weight'],
+                           start['roi_heads.box_head.fc6.weight'])
