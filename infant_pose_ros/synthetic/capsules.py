@@ -31,7 +31,8 @@ class CapsuleBody:
         heads_m: heads of the bones at rest. points: P. names: of the points.
         ends: (C, 2) points. span: (C, 2) shares of the way between them. radii_m: (C, 2) there.
         capsule_names: C. pairs: (Q, 2) capsules that must not go through each other.
-        thickness_m: (P,) how far from a point the skin is: radius of the capsules that end there.
+        thickness_m: (P,) how far from a point the skin is: of the capsules that end there
+            and of some points more, which only the mattress meets.
     """
 
     heads_m: dict[str, np.ndarray]
@@ -123,6 +124,12 @@ def measure(shape: BodyShape) -> CapsuleBody:
     radii_m = np.array([radii[label] for label in labels])
     thickness = np.zeros(len(names))
     np.maximum.at(thickness, ends.ravel(), radii_m.ravel())
+    for name in ('brow', 'nape'):
+        thickness[names.index(name)] = trunk[name]
+    for side in 'LR':
+        thickness[names.index(f'fingers.{side}')] = 0.4 * radii[f'hand.{side}'][1]
+        thickness[names.index(f'toes.{side}')] *= 1.35
+        thickness[names.index(f'hip.{side}')] *= 1.25
     return CapsuleBody(
         heads, list(marked.values()), names, ends, np.array([[row[3], 1.0] for row in capsules]),
         radii_m, labels,
@@ -153,6 +160,9 @@ def _trunk_points(vertices: np.ndarray, heads: dict[str, np.ndarray]
         [0.0, (0.45 * low[1] + 0.55 * high[1]), high[2] - 1.05 * radius]), 'trunk'), radius)
     points['chin'] = (MarkedPoint('head', np.array(
         [0.0, nose[1] + 1.3 * chin, low[2] + 1.1 * chin]), 'trunk'), chin)
+    for name, depth in (('brow', nose[1] + 1.05 * radius), ('nape', high[1] - 0.95 * radius)):
+        points[name] = (MarkedPoint(
+            'head', np.array([0.0, depth, high[2] - 1.05 * radius]), 'trunk'), radius)
     points['mouth'] = (MarkedPoint('head', np.array(
         [0.0, nose[1] + 0.15 * chin, 0.55 * nose[2] + 0.45 * low[2]]), 'trunk'), 0.0)
     return points
@@ -170,6 +180,8 @@ def _limb_points(vertices: np.ndarray, heads: dict[str, np.ndarray], side: str
         marked[f'{name}.{side}'] = MarkedPoint(bone, heads[bone], f'{limb}.{side}')
     fist = 0.6 * heads[f'finger3-1.{side}'] + 0.4 * heads[f'finger3-3.{side}']
     marked[f'fist.{side}'] = MarkedPoint(f'wrist.{side}', fist, f'arm.{side}')
+    tips = 1.5 * heads[f'finger3-3.{side}'] - 0.5 * heads[f'finger3-1.{side}']
+    marked[f'fingers.{side}'] = MarkedPoint(f'wrist.{side}', tips, f'arm.{side}')
     skin = vertices[weight_of(('foot', 'toe'), side) > 0.6]
     low, high = skin.min(0), skin.max(0)
     sole = low[2] + 0.14 * (high[1] - low[1])

@@ -19,10 +19,10 @@ from infant_pose_ros.synthetic.capsules import CapsuleBody, crossings
 from infant_pose_ros.synthetic.kinematics import forward_points, FREEDOM_NAMES, freedoms
 
 #: Flesh and mattress yield that far, m.
-SINK_M = 0.008
+SINK_M = 0.006
 CONTACT_STD_M, MATTRESS_STD_M, SUPPORT_STD_M, GOAL_STD_M = 0.0007, 0.001, 0.012, 0.010
 HEIGHT_STD_M, TILT_STD_RAD = 0.05, np.deg2rad(9.0)
-SMOOTH_S = 0.12
+SMOOTH_S = 0.16
 #: Crossings nearer than this are watched, m.
 NEAR_M = 0.03
 _MAX_STEP, _DAMPING, _INNER = 1.0, 0.3, 4

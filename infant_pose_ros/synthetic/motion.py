@@ -24,7 +24,7 @@ MOMENT_GAP_S = 5.0
 #: Deepest crossing of a pose that is kept, m, and how often one is drawn to get there.
 TOLERANCE_M, MAX_DRAWS = 0.005, 4
 #: So much time around a moment that can't be had is passed over.
-PAST_S = 0.35
+PAST_S = 0.6
 _SUPPORTS = ((('pelvis.L', 'pelvis.R'), 1.0), (('chest.L', 'chest.R'), 1.0),
              (('skull', 'chin'), 2.5))
 # How strongly the parts of resting limbs sink.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.geometry.growth import DEFAULT_BODY_LENGTH_M
+from infant_pose_ros.synthetic.body import axis_rotation
 from infant_pose_ros.synthetic.motion import sample_adult, sample_infant
 from infant_pose_ros.synthetic.scene import sample_camera
 
@@ -43,9 +45,24 @@ def sample_poses(infants: int, views: int, seed: int, progress=None, people: str
         bodies = _SAMPLERS[people](rng, np.arange(POSES_PER_INFANT) * 30.0)
         for pose in bodies.keypoints_m:
             for _ in range(views):
-                _, matrix = sample_camera(rng, pose[None], (640, 480))
-                keypoints.append(pose @ matrix[:, :3].T + matrix[:, 3])
+                keypoints.append(_seen(rng, pose, bodies.body_length_m, people))
         lengths += [bodies.body_length_m] * (POSES_PER_INFANT * views)
         if progress:
             progress(1)
     return PoseSet(np.array(keypoints, dtype=np.float32), np.array(lengths))
+
+
+def _seen(rng: np.random.Generator, pose_m: np.ndarray, length_m: float, people: str
+          ) -> np.ndarray:
+    """A pose (16, 3) in the frame of a drawn camera, which looks down on infants.
+
+    Adults are seen from the side, from as far away in body lengths as an infant would be.
+    """
+    scale = 1.0
+    if people == 'adults':
+        scale = length_m / DEFAULT_BODY_LENGTH_M
+        turn = (axis_rotation(0, np.deg2rad(rng.normal(-85, 12)))
+                @ axis_rotation(2, rng.uniform(-np.pi, np.pi)))
+        pose_m = pose_m @ turn.T / scale
+    _, matrix = sample_camera(rng, pose_m[None], (640, 480))
+    return scale * (pose_m @ matrix[:, :3].T + matrix[:, 3])
