@@ -12,6 +12,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import (
+    box_iou,
     clip_boxes_to_image,
     FeaturePyramidNetwork,
     FrozenBatchNorm2d,
@@ -106,19 +107,32 @@ class BoxRefiner(nn.Module):
             for level, stride in enumerate(LITE_STRIDES)], dim=1)       # (sum K, 2C, 7, 7)
         return every + self.step * self.layers(seen).float() * (2 * half).repeat(1, 2)
 
-    def loss(self, features: dict[str, torch.Tensor],
-             true_boxes: list[torch.Tensor]) -> torch.Tensor:
-        """Distance of edges and generalised IoU after refining true boxes with made-up errors."""
+    def loss(self, features: dict[str, torch.Tensor], true_boxes: list[torch.Tensor],
+             found: list[tuple[torch.Tensor, torch.Tensor]] | None = None) -> torch.Tensor:
+        """Distance of edges and generalised IoU after refining.
+
+        Args:
+            features: by level. true_boxes: (K, 4) of each picture: refined with made-up errors.
+            found: for each picture boxes (M, 4) and the true ones (M, 4) that they should be.
+        """
         true = [boxes.repeat_interleave(self.copies, dim=0) for boxes in true_boxes]
+        scale = [self.jitter * torch.randn(len(boxes), 1).abs() for boxes in true]
+        near = [boxes + (size * torch.randn(len(boxes), 4)).to(boxes) * _sides(boxes)
+                for boxes, size in zip(true, scale)]
+        if found is not None:
+            near = [torch.cat([boxes, more]) for boxes, (more, _) in zip(near, found)]
+            true = [torch.cat([boxes, more]) for boxes, (_, more) in zip(true, found)]
         every = torch.cat(true)
         if not len(every):
             return every.sum()
-        sides = (every[:, 2:] - every[:, :2]).repeat(1, 2)
-        scale = self.jitter * torch.randn(len(every), 1).abs()
-        errors = (scale * torch.randn(len(every), 4)).to(every) * sides
-        refined = self(features, list((every + errors).split([len(each) for each in true])))
-        return 2 * ((refined - every).abs() / sides).mean() + generalized_box_iou_loss(
+        refined = self(features, near)
+        return 2 * ((refined - every).abs() / _sides(every)).mean() + generalized_box_iou_loss(
             refined, every, reduction='mean')
+
+
+def _sides(boxes: torch.Tensor) -> torch.Tensor:
+    """Width, height, width, height of boxes (K, 4)."""
+    return (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
 
 
 class RefiningRoIHeads(RoIHeads):
@@ -132,14 +146,33 @@ class RefiningRoIHeads(RoIHeads):
         """As torchvision's; a further loss `loss_refine` in training."""
         found, losses = super().forward(features, proposals, image_shapes, targets)
         if self.training:
+            true_boxes = [target['boxes'] for target in targets]
             losses['loss_refine'] = self.refiner.loss(
-                features, [target['boxes'] for target in targets])
+                features, true_boxes,
+                self._nearly_found(features, proposals, true_boxes, image_shapes))
             return found, losses
         boxes = [each['boxes'] for each in found]
         refined = self.refiner(features, boxes).split([len(each) for each in boxes])
         for each, better, shape in zip(found, refined, image_shapes):
             each['boxes'] = clip_boxes_to_image(better, shape)
         return found, losses
+
+
+    @torch.no_grad()
+    def _nearly_found(self, features, proposals, true_boxes, image_shapes):
+        """What the second stage makes of the first proposals on each true box, and those."""
+        chosen, wanted = [], []
+        for boxes, true in zip(proposals, true_boxes):
+            overlap = box_iou(boxes, true) if len(true) else boxes.new_zeros(len(boxes), 1)
+            best, which = overlap.max(dim=1)
+            rows = torch.nonzero(best > 0.5).flatten()[:self.refiner.copies]
+            chosen.append(boxes[rows])
+            wanted.append(true[which[rows]] if len(true) else boxes[rows])
+        if not sum(map(len, chosen)):
+            return list(zip(chosen, wanted))
+        seen = self.box_head(self.box_roi_pool(features, chosen, image_shapes))
+        moved = self.box_coder.decode(self.box_predictor(seen)[1].float(), chosen)[:, 1]
+        return list(zip(moved.split([len(boxes) for boxes in chosen]), wanted))
 
 
 def build_detector(architecture: str = 'fasterrcnn_resnet50_fpn', min_size: int | None = None,

@@ -106,6 +106,22 @@ def test_a_detector_with_a_refiner_runs_in_training_and_in_use():
     assert all(each['boxes'].shape == (0, 4) for each in nothing)
 
 
+def test_boxes_that_the_second_stage_finds_are_refined_in_training():
+    network = build_detector(
+        'fasterrcnn_efficientnet_lite0_fpn', min_size=64, max_size=96, refine=True)
+    heads, true = network.roi_heads, torch.tensor([[10.0, 10.0, 60.0, 50.0]])
+    features = network.backbone(torch.rand(3, 3, 64, 96))
+    proposals = [torch.tensor([[80.0, 0, 90, 9], [12.0, 10, 60, 50], [10.0, 10, 60, 52]]),
+                 torch.tensor([[12.0, 10, 60, 50]]), torch.tensor([[80.0, 0, 90, 9]])]
+    found = heads._nearly_found(features, proposals, [true, torch.zeros(0, 4), true],
+                                [(64, 96)] * 3)
+    assert [len(boxes) for boxes, _ in found] == [2, 0, 0]
+    assert torch.equal(found[0][1], true.repeat(2, 1))
+    assert not found[0][0].requires_grad and (found[0][0] - proposals[0][1:]).abs().max() < 20
+    nobody = heads._nearly_found(features, proposals, [torch.zeros(0, 4)] * 3, [(64, 96)] * 3)
+    assert [len(boxes) for boxes, _ in nobody] == [0, 0, 0]
+
+
 def test_a_refiner_needs_the_small_detector():
     with pytest.raises(InvalidInputError, match='refine'):
         build_detector('fasterrcnn_resnet50_fpn', refine=True)
