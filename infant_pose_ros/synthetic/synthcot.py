@@ -8,6 +8,7 @@ set of stills shares. `synthcot_writer` writes them to disk.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+import itertools
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.skeleton import HEAD_SEGMENT, Joint
 from infant_pose_ros.structures import Camera
 from infant_pose_ros.synthetic.body import BodyShape, PosedBodies
+from infant_pose_ros.synthetic.light import lamp
 from infant_pose_ros.synthetic.motion import sample_infant
+from infant_pose_ros.synthetic.props import SKIN
 from infant_pose_ros.synthetic.scene import look_at, sample_scene, Scene
 
 VERSION = 1
@@ -43,8 +46,10 @@ class Plan:
         age_months: of the infant. lying: a key of `ROLL_DEG`.
         heading_deg: where the crown points in the picture: 0 up, 90 to the right.
         light: a key of `LIGHTS`. height_m: of the camera above the mattress.
-        tilt_deg: of the camera from straight down. draw: which of the drawn scenes it is.
-        description: clothes and what is in the way.
+        tilt_deg: of the camera from straight down. clothing: a kind of `Outfit`.
+        things: of 'toys' (or furniture), 'blanket' and 'arm' (an adult's), what there must be;
+            blanket and arm aren't there otherwise.
+        draw: which of the drawn scenes with these it is, chosen by eye.
     """
 
     number: int
@@ -55,8 +60,9 @@ class Plan:
     light: str
     height_m: float
     tilt_deg: float
+    clothing: str
+    things: tuple[str, ...]
     draw: int
-    description: str
 
     @property
     def seed(self) -> int:
@@ -68,22 +74,23 @@ class Plan:
         """All of it in one line."""
         return (f'{self.grade}: {self.age_months:g} months, {self.lying}, crown at '
                 f'{self.heading_deg:g} degrees, {self.light} light, camera {self.height_m:g} m '
-                f'above, tilted by {self.tilt_deg:g} degrees; {self.description}')
+                f'above, tilted by {self.tilt_deg:g} degrees; '
+                f'{" and ".join((self.clothing.replace("_", " "), *self.things))}')
 
 
 PLANS: dict[int, Plan] = {plan.number: plan for plan in (
-    Plan(1, 'easy', 3.0, 'supine', 4, 'day', 1.05, 3, 0, ''),
-    Plan(2, 'easy', 5.0, 'supine', -14, 'day', 1.15, 6, 0, ''),
-    Plan(3, 'medium', 2.0, 'supine', 172, 'warm', 1.00, 9, 0, ''),
-    Plan(4, 'medium', 7.5, 'supine', 88, 'day', 1.25, 5, 0, ''),
-    Plan(5, 'difficult', 1.0, 'supine', -38, 'dim', 0.90, 14, 0, ''),
-    Plan(6, 'medium', 6.0, 'prone', 21, 'day', 1.20, 8, 0, ''),
-    Plan(7, 'medium', 4.0, 'side', -62, 'warm', 1.10, 11, 0, ''),
-    Plan(8, 'difficult', 9.0, 'supine', 27, 'infrared', 1.30, 12, 0, ''),
-    Plan(9, 'medium', 3.5, 'supine', -17, 'day', 1.08, 7, 0, ''),
-    Plan(10, 'difficult', 8.0, 'side', 118, 'warm', 1.25, 16, 0, ''),
-    Plan(11, 'medium', 4.5, 'supine', 7, 'day', 1.12, 6, 0, ''),
-    Plan(12, 'difficult', 6.5, 'supine', -26, 'dim', 1.18, 13, 0, ''),
+    Plan(1, 'easy', 3.0, 'supine', 4, 'day', 1.05, 3, 'nappy', (), 6),
+    Plan(2, 'easy', 5.0, 'supine', -14, 'day', 1.15, 6, 'bodysuit', (), 4),
+    Plan(3, 'medium', 2.0, 'supine', 172, 'warm', 1.00, 9, 'sleepsuit', (), 1),
+    Plan(4, 'medium', 7.5, 'supine', 88, 'day', 1.25, 5, 'two_piece', ('toys',), 4),
+    Plan(5, 'difficult', 1.0, 'supine', -38, 'dim', 0.90, 14, 'sleepsuit', ('blanket',), 1),
+    Plan(6, 'medium', 6.0, 'prone', 21, 'day', 1.20, 8, 'bodysuit', (), 1),
+    Plan(7, 'medium', 4.0, 'side', -62, 'warm', 1.10, 11, 'two_piece', ('toys',), 5),
+    Plan(8, 'difficult', 9.0, 'supine', 27, 'infrared', 1.30, 12, 'bodysuit', ('arm',), 4),
+    Plan(9, 'medium', 3.5, 'supine', -17, 'day', 1.08, 7, 'nappy', ('toys',), 3),
+    Plan(10, 'difficult', 8.0, 'side', 118, 'warm', 1.25, 16, 'sleepsuit', ('toys',), 2),
+    Plan(11, 'medium', 4.5, 'supine', 7, 'day', 1.12, 6, 'bodysuit', (), 0),
+    Plan(12, 'difficult', 6.5, 'supine', -26, 'dim', 1.18, 13, 'two_piece', ('toys',), 3),
 )}
 
 
@@ -120,31 +127,38 @@ def camera_above(rng: np.random.Generator, plan: Plan, keypoints_m: np.ndarray) 
     return look_at(position, target, roll)
 
 
-def _lamp(elevation_deg: float, azimuth_rad: float) -> np.ndarray:
-    elevation = np.deg2rad(elevation_deg)
-    return np.array([np.cos(elevation) * np.cos(azimuth_rad),
-                     np.cos(elevation) * np.sin(azimuth_rad), np.sin(elevation)])
-
-
 def _light(kind: str, azimuth_rad: float, towards_camera: np.ndarray) -> dict:
-    """The fields of `Scene` that make a light."""
+    """The fields of `Scene` that make a light, and a lens and a sensor that suit a clip."""
     grey, tint = kind == 'infrared', np.ones(3)
     if kind == 'warm':
         tint = np.array([1.10, 1.0, 0.84])
-    elevation, sun, ambient, gain, noise, blur = LIGHTS[kind]
-    light = towards_camera if grey else _lamp(elevation, azimuth_rad)
-    return {'light': light, 'sun': sun * tint, 'ambient': ambient / tint, 'grey': grey,
-            'gain': np.full(3, gain), 'noise': noise, 'shadow_blur': blur}
+    elevation_deg, sun, ambient, gain, noise, blur, vignette = LIGHTS[kind]
+    return {
+        'light': towards_camera if grey else lamp(np.deg2rad(elevation_deg), azimuth_rad),
+        'sun': sun * tint, 'ambient': ambient / tint, 'grey': grey, 'gain': np.full(3, gain),
+        'noise': noise, 'shadow_blur': blur, 'vignette': vignette, 'vignette_centre': np.zeros(2),
+        'fill': np.zeros(3), 'beam_dark': 1.0, 'gamma': 1.0, 'blur_px': 0.6,
+        'motion_px': np.zeros(2), 'sharpen': 0.0, 'coarse': 1.0}
 
 
 #: Light -> elevation of the lamp in degrees (of no account where it sits at the camera), strength
-#: of the lamp and of the light around, exposure, noise of the sensor, softness of shadows.
+#: of the lamp and of the light around, exposure, noise of the sensor, softness of shadows, fall of
+#: brightness towards the corners.
 LIGHTS = {
-    'day': (68.0, 0.50, 0.62, 1.0, 0.006, 25),
-    'warm': (42.0, 0.72, 0.42, 1.0, 0.010, 9),
-    'dim': (55.0, 0.55, 0.50, 0.42, 0.028, 15),
-    'infrared': (90.0, 0.75, 0.25, 0.95, 0.020, 5),
+    'day': (68.0, 0.50, 0.62, 1.0, 0.006, 25, 0.1),
+    'warm': (42.0, 0.72, 0.42, 1.0, 0.010, 9, 0.2),
+    'dim': (55.0, 0.55, 0.50, 0.42, 0.028, 15, 0.3),
+    'infrared': (90.0, 0.80, 0.20, 1.0, 0.020, 5, 1.2),
 }
+
+
+def _fits(plan: Plan, scene: Scene) -> bool:
+    """Whether a drawn scene has the planned clothes and things."""
+    has_arm = any(prop.fabric == SKIN for prop in scene.props)
+    return (scene.outfit.kind == plan.clothing
+            and (scene.blanket is not None) == ('blanket' in plan.things)
+            and has_arm == ('arm' in plan.things)
+            and ('toys' not in plan.things or len(scene.props) >= 2))
 
 
 def sequence_scene(plan: Plan, keypoints_m: np.ndarray, fabrics: int, reliefs: int) -> Scene:
@@ -153,12 +167,16 @@ def sequence_scene(plan: Plan, keypoints_m: np.ndarray, fabrics: int, reliefs: i
     Args:
         fabrics, reliefs: how many the renderer's banks hold.
     """
-    rng = np.random.default_rng([plan.seed, 2, plan.draw])
+    fitting = -1
+    for trial in itertools.count():
+        rng = np.random.default_rng([plan.seed, 2, trial])
+        scene = sample_scene(rng, keypoints_m, SIZE_WH, fabrics, reliefs, intrinsics=CAMERA)
+        fitting += _fits(plan, scene)
+        if fitting == plan.draw:
+            break
     matrix = camera_above(rng, plan, keypoints_m)
-    azimuth = rng.uniform(0, 2 * np.pi)
-    scene = sample_scene(rng, keypoints_m, SIZE_WH, fabrics, reliefs, intrinsics=CAMERA)
-    return replace(scene, camera=CAMERA, world_to_camera=matrix, gamma=1.0, blur_px=0.6,
-                   **_light(plan.light, azimuth, -matrix[2, :3]))
+    light = _light(plan.light, rng.uniform(0, 2 * np.pi), -matrix[2, :3])
+    return replace(scene, camera=CAMERA, world_to_camera=matrix, **light)
 
 
 def frame_scene(scene: Scene, index: int) -> Scene:

@@ -149,7 +149,8 @@ def test_finished_sequences_are_kept_and_others_refused(folder):
 
 
 @pytest.mark.slow
-def test_the_bytes_do_not_depend_on_the_number_of_processes(tmp_path):
+def test_the_bytes_do_not_depend_on_the_number_of_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr(synthcot_writer, 'SUPERSAMPLE', 2)      # as in the processes
     write_synthcot12(tmp_path / 'pool', (3, 11), 2, workers=2)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
