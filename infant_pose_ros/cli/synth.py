@@ -27,13 +27,19 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--seed', type=int, default=0, help='same seed, same pictures')
     parser.add_argument('--size', type=int, nargs=2, metavar=('W', 'H'), default=(640, 480))
     parser.add_argument('--workers', type=int, default=1, help='processes')
+    parser.add_argument('--people', choices=('infants', 'adults'), default='infants',
+                        help='whom the stills are of')
+    parser.add_argument('--negatives', type=float, metavar='SHARE', default=0.0,
+                        help="share of infants' stills whose bed is empty: all labels NaN")
+    parser.add_argument('--depth', action='store_true',
+                        help='also write <index>_depth.png (16 bit, mm) and <index>_mask.png')
     parser.add_argument('--device', default='cpu', help="where to render: 'cpu' or 'cuda:0'")
     synthcot.add_arguments(parser)
 
 
 def run(args) -> int:
     """Render."""
-    from infant_pose_ros.synthetic.writer import write_clip, write_stills
+    from infant_pose_ros.synthetic.writer import StillsPlan, write_clip, write_stills
 
     args.frames = getattr(args, 'frames', None if args.synthcot12 else DEFAULT_FRAMES)
     if args.synthcot12:
@@ -51,8 +57,10 @@ def run(args) -> int:
             write_clip(args.out, args.clip, args.rate, args.seed, {}, size_wh,
                        progress=bar.update)
         return 0
+    if not 0 <= args.negatives <= 1:
+        raise InvalidInputError(f'synth: --negatives must be 0..1, got {args.negatives}')
+    plan = StillsPlan(args.seed, size_wh, args.people, args.negatives, args.depth)
     with tqdm(total=args.frames, unit='frame') as bar:
-        made = write_stills(args.out, args.frames, args.seed, size_wh, args.workers,
-                            args.device, bar.update)
+        made = write_stills(args.out, args.frames, plan, args.workers, args.device, bar.update)
     print(f'{made} stills in {args.out}')
     return 0

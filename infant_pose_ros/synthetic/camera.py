@@ -48,7 +48,7 @@ def sample_camera(rng: np.random.Generator, keypoints_m: np.ndarray, size_wh: tu
         camera = camera if intrinsics is None else intrinsics
         distance = rng.uniform(0.5, 1.5)
         share = camera.fx * extent / (distance * camera.height)
-        if 0.34 < share < 1.08:
+        if 0.42 < share < 1.1:
             break
     else:
         distance = np.clip(distance * share / rng.uniform(0.4, 0.95), 0.4, 2.5)

@@ -91,4 +91,4 @@ def lens(scene, image: np.ndarray) -> np.ndarray:
 
 def calm(scene):
     """The scene without what would spoil a clip: the shake of the camera and a coarse sensor."""
-    return replace(scene, motion_px=np.zeros(2), coarse=1.0, beam_dark=1.0)
+    return replace(scene, motion_px=np.zeros(2), coarse=1.0)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import functools
 
 import numpy as np
 
-from infant_pose_ros.synthetic.body import BodyShape, clothing_map, pose_bodies
+from infant_pose_ros.synthetic.body import (
+    BodyShape,
+    clothing_map,
+    ClothingMap,
+    pose_bodies,
+    rest_pose,
+    weight_of,
+)
 
 #: Darkest and lightest skin, sRGB 0..1, between which tones are mixed.
 _SKIN_DARK, _SKIN_LIGHT = np.array([0.21, 0.13, 0.095]), np.array([0.95, 0.79, 0.69])
@@ -121,7 +128,7 @@ class Outfit:
 
     def offsets_m(self) -> np.ndarray:
         """(V,) how far cloth stands off the skin, m."""
-        where, face, cover = clothing_map(), face_map(), self.covers()
+        where, face, cover = tailor_map(), face_map(), self.covers()
         uneven = 1.0 + self.loose * 0.8 * np.sin(
             40 * where.height + 9 * where.arm + 7 * face[:, 0]) * (where.front + 0.3)
         body = self.thickness * uneven * (cover['top'] | cover['bottom'] | cover['sock'])
@@ -138,7 +145,7 @@ class Outfit:
 
     def covers(self) -> dict[str, np.ndarray]:
         """Which vertices (V,) the top, the bottom (with nappy), socks, mittens and hat cover."""
-        where, face = clothing_map(), face_map()
+        where, face = tailor_map(), face_map()
         torso = (where.arm < 0.02) & (where.leg < 0.14)
         top = (self.sleeve >= 0) & (where.head < self.neckline) & (where.hand < 0.4) & (
             (torso & (where.height >= self.waist))
@@ -228,6 +235,37 @@ class Person:
 
 
 @functools.lru_cache(maxsize=1)
+def tailor_map() -> ClothingMap:
+    """The clothing map with `arm` and `leg` measured along the bones of the model at rest."""
+    vertices, heads = rest_pose(BodyShape())
+    shares = []
+    for chain, bones in ((('upperarm01', 'lowerarm01', 'wrist'),
+                          ('upperarm', 'lowerarm', 'wrist', 'finger', 'metacarpal')),
+                         (('upperleg01', 'lowerleg01', 'foot'),
+                          ('upperleg', 'lowerleg', 'foot', 'toe'))):
+        shares.append(sum(
+            np.clip(weight_of(bones, side), 0, 1)
+            * _share_along(vertices, np.stack([heads[f'{bone}.{side}'] for bone in chain]))
+            for side in 'LR').astype(np.float32))
+    return replace(clothing_map(), arm=shares[0], leg=shares[1])
+
+
+def _share_along(points: np.ndarray, chain: np.ndarray) -> np.ndarray:
+    """Share (V,), 0 to 1.1, of the way along a chain of bones (3, 3) nearest to points (V, 3)."""
+    lengths = np.linalg.norm(np.diff(chain, axis=0), axis=1)
+    distances, shares = [], []
+    for k in (0, 1):
+        direction = (chain[k + 1] - chain[k]) / lengths[k]
+        along = (points - chain[k]) @ direction
+        on_bone = np.clip(along, 0, lengths[k])
+        distances.append(np.linalg.norm(
+            points - chain[k] - on_bone[:, None] * direction, axis=1))
+        shares.append(k * lengths[0] + np.where(k == 1, np.clip(along, 0, None), on_bone))
+    nearest = np.where(distances[0] <= distances[1], shares[0], shares[1])
+    return np.clip(nearest / lengths.sum(), 0.0, 1.1)
+
+
+@functools.lru_cache(maxsize=1)
 def face_map() -> np.ndarray:
     """(V, 4) float32 face coordinates of the vertices: left, back, up of the eyes' middle, in
     distances between the eyes; and 1 on the body's left side, -1 on its right.
@@ -243,7 +281,7 @@ def face_map() -> np.ndarray:
 @functools.lru_cache(maxsize=1)
 def tailor_columns() -> np.ndarray:
     """(V, 12) float32: the clothing map and the face map, as the shading kernel reads them."""
-    where = clothing_map()
+    where = tailor_map()
     return np.column_stack([
         where.arm, where.leg, where.head, where.hand, where.foot, where.height, where.front,
         where.eye, face_map()]).astype(np.float32)

@@ -15,7 +15,7 @@ from infant_pose_ros.synthetic.bedding import (
     sample_blanket,
 )
 from infant_pose_ros.synthetic.camera import look_at, sample_adult_camera, sample_camera
-from infant_pose_ros.synthetic.light import sample_light
+from infant_pose_ros.synthetic.light import calm, sample_light
 from infant_pose_ros.synthetic.outfits import Complexion, Outfit, Person
 from infant_pose_ros.synthetic.props import Prop, sample_props, sample_room
 
@@ -95,6 +95,8 @@ def sample_scene(rng: np.random.Generator, keypoints_m: np.ndarray, size_wh: tup
                  fabrics: int, reliefs: int, intrinsics: Camera | None = None) -> Scene:
     """Draw a scene around an infant whose keypoints over the clip are (F, 16, 3), world.
 
+    A clip (F > 1) has no shaken camera and no coarse sensor.
+
     Args:
         size_wh: picture, px. fabrics, reliefs: how many the renderer's banks hold.
         intrinsics: of the camera, where they are fixed; drawn otherwise.
@@ -104,11 +106,12 @@ def sample_scene(rng: np.random.Generator, keypoints_m: np.ndarray, size_wh: tup
     props = sample_props(rng, keypoints_m, fabrics, bed['drop_m'])
     if rng.random() < 0.25:
         props += tuple(loose_cloth(rng, keypoints_m, fabrics) for _ in range(rng.integers(1, 3)))
-    return Scene(
+    scene = Scene(
         camera=camera, world_to_camera=matrix, outfit=Outfit.sample(rng, fabrics),
         complexion=Complexion.sample(rng, fabrics), **bed,
         **sample_light(rng, -matrix[2, :3]), wrinkles=rng.uniform(0.2, 1.2), props=props,
         blanket=sample_blanket(rng, keypoints_m, fabrics), seed=int(rng.integers(2 ** 31)))
+    return scene if len(keypoints_m) == 1 else calm(scene)
 
 
 def sample_adult_scene(rng: np.random.Generator, keypoints_m: np.ndarray,
