@@ -101,3 +101,34 @@ def test_dark_and_grey_scenes_are_dark_and_grey(renderer, scene, bodies):
     assert dark.image_rgb.mean() < 0.8 * bright.image_rgb.mean()
     grey = render(renderer, dataclasses.replace(scene, grey=True), bodies).image_rgb
     assert np.ptp(grey.astype(int), axis=2).max() == 0
+
+
+def test_a_thin_cable_over_a_joint_hides_nothing_and_a_board_hides_much(renderer, scene, bodies):
+    from infant_pose_ros.synthetic.props import Prop
+    from infant_pose_ros.synthetic.shapes import box, tube
+
+    scene = dataclasses.replace(above(scene, bodies), others=(), pad=-1)
+    joint = bodies.keypoints_m[0, Joint.HEAD_TOP]
+    across = np.linspace(-0.5, 0.5, 10)[:, None] * [1.0, 0.3, 0.0] + joint * [1, 1, 0]
+    cable = Prop(*tube(across + [0, 0, 0.35], np.full(10, 0.001)), 0, 1.0)
+    pelvis = bodies.keypoints_m[0, Joint.PELVIS]
+    board = Prop(*box(pelvis + [0, -1, 0.4], pelvis + [2, 1, 0.41]), 0, 1.0)
+
+    def visible(*props):
+        rendering = render(renderer, dataclasses.replace(scene, props=props), bodies)
+        return label_frame(scene, rendering, bodies.keypoints_m[0], 0.6).visible
+    assert np.array_equal(visible(cable), visible())
+    assert 0 < visible(board).sum() < visible().sum()
+
+
+def test_over_exposure_vignette_and_a_second_lamp_change_brightness(renderer, scene, bodies):
+    plain = dataclasses.replace(above(scene, bodies), gain=np.ones(3), vignette=0.0,
+                                vignette_centre=np.zeros(2), fill=np.zeros(3), beam_dark=1.0)
+
+    def mean(part=slice(None), **changes):
+        picture = render(renderer, dataclasses.replace(plain, **changes), bodies).image_rgb
+        return picture[part].mean()
+    assert mean(gain=np.full(3, 4.0)) > mean() + 20
+    assert mean(fill=np.full(3, 0.5)) > mean() + 5
+    corner = (slice(0, 20), slice(0, 20))
+    assert mean(corner, vignette=3.0) < 0.8 * mean(corner)
