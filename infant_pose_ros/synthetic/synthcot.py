@@ -83,7 +83,7 @@ PLANS: dict[int, Plan] = {plan.number: plan for plan in (
     Plan(2, 'easy', 5.0, 'supine', -14, 'day', 1.15, 6, 'bodysuit', (), 4),
     Plan(3, 'medium', 2.0, 'supine', 172, 'warm', 1.00, 9, 'sleepsuit', (), 1),
     Plan(4, 'medium', 7.5, 'supine', 88, 'day', 1.25, 5, 'two_piece', ('toys',), 4),
-    Plan(5, 'difficult', 1.0, 'supine', -38, 'dim', 0.90, 14, 'sleepsuit', ('blanket',), 1),
+    Plan(5, 'difficult', 1.0, 'supine', -38, 'dim', 1.00, 14, 'sleepsuit', ('blanket',), 1),
     Plan(6, 'medium', 6.0, 'prone', 21, 'day', 1.20, 8, 'bodysuit', (), 1),
     Plan(7, 'medium', 4.0, 'side', -62, 'warm', 1.10, 11, 'two_piece', ('toys',), 5),
     Plan(8, 'difficult', 9.0, 'supine', 27, 'infrared', 1.30, 12, 'bodysuit', ('arm',), 4),

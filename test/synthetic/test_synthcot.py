@@ -42,8 +42,8 @@ def test_the_table_has_all_kinds():
     assert [plan.grade for plan in test] == ['medium', 'difficult']
     assert all(plan.lying == 'supine' for plan in test)
     assert PLANS[5].text == (
-        'difficult: 1 months, supine, crown at -38 degrees, dim light, camera 0.9 m above, tilted '
-        'by 14 degrees; sleepsuit and blanket')
+        'difficult: 1 months, supine, crown at -38 degrees, dim light, camera 1 m above, tilted by '
+        '14 degrees; sleepsuit and blanket')
 
 
 def test_no_two_sequences_share_a_body_or_a_fabric():
