@@ -151,7 +151,7 @@ def body_albedo(dress: Dress, bank: wp.array(dtype=wp.uint8, ndim=4), blotch: fl
             if dress.hat == 3:
                 knit = 2.0
     bx = t[8]
-    bz = t[10] + 3.0
+    bz = t[10] + 2.3
     if dress.bib >= 0 and t[6] > 0.05 and t[0] < 0.1 and t[2] < 0.9:
         if bx * bx / 3.2 + bz * bz / 2.6 < 1.0:
             covered = dress.bib

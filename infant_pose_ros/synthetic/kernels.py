@@ -222,4 +222,7 @@ def lit_share(look: Look, moments: wp.array(dtype=wp.vec2, ndim=2), size: int, p
         return 1.0
     variance = wp.max(m[1] - m[0] * m[0], 1.0e-5)
     bound = variance / (variance + behind * behind)
-    return wp.clamp((bound - 0.15) / 0.85, 0.0, 1.0)
+    # Shadows fade out where the map ends.
+    rim = wp.min(wp.min(x, float(size) - x), wp.min(y, float(size) - y)) / (0.12 * float(size))
+    share = wp.clamp((bound - 0.15) / 0.85, 0.0, 1.0)
+    return 1.0 - (1.0 - share) * wp.clamp(rim, 0.0, 1.0)

@@ -54,6 +54,8 @@ class Renderer:
         self.num_fabrics, self.num_reliefs = len(bank), len(reliefs)
         self._bank = wp.array(bank, dtype=wp.uint8, device=device)
         self._reliefs = wp.array(reliefs, dtype=float, device=device)
+        noise = np.random.default_rng(0).normal(size=(shading.NOISE_SIZE, 4)).astype(np.float32)
+        self._noise = wp.array(noise, dtype=wp.vec4, device=device)
         self._faces = triangles()
         self._tailor = tailor_columns()
 
@@ -102,8 +104,8 @@ class Renderer:
         if scene.noise > 0:
             exposed = wp.array(image, dtype=wp.uint8, device=self.device)
             wp.launch(shading.sense, width * height, [
-                exposed, width, 0.5 * scene.noise, scene.noise, int(scene.grey), scene.seed],
-                device=self.device)
+                exposed, width, 0.5 * scene.noise, scene.noise, int(scene.grey), scene.seed,
+                self._noise], device=self.device)
             image = exposed.numpy()
         return Rendering(np.array(image), depth, owner)
 

@@ -7,6 +7,9 @@ import warp as wp
 from infant_pose_ros.synthetic.appearance import body_albedo
 from infant_pose_ros.synthetic.kernels import Dress, fabric_at, lit_share, Look, slope_at, Tailor
 
+#: Length of the table of random numbers that `sense` draws from.
+NOISE_SIZE = 65536
+
 
 @wp.struct
 class Surface:
@@ -108,6 +111,13 @@ def bedding(look: Look, bank: wp.array(dtype=wp.uint8, ndim=4),
 
 
 @wp.func
+def decoded(value: float):
+    """Linear light of an sRGB value, within 0.005: a polynomial instead of a power."""
+    v = wp.max(value, 0.0)
+    return v * v * (0.77 + 0.23 * v)
+
+
+@wp.func
 def crease_of(t: Tailor, blotch: float):
     """-1..1: folds of cloth that gather at elbows, knees, hips, waist and shoulders."""
     elbow = wp.exp(-(t[0] - 0.5) * (t[0] - 0.5) * 60.0)
@@ -187,6 +197,9 @@ def shade(pixels: wp.array(dtype=wp.int64), width: int, height: int,
                 fold = crease_of(row, blotch)
             else:
                 gloss = 0.10
+                if look.grey == 1:
+                    # Near infrared: skin of every tone is bright.
+                    colour = colour * 0.5 + wp.vec3(0.38, 0.38, 0.38)
         else:
             who = 2
             fabric = face_fabric[t - look.num_body_faces * look.num_people]
@@ -221,15 +234,17 @@ def shade(pixels: wp.array(dtype=wp.int64), width: int, height: int,
     light = look.sun * (1.25 * lit) + look.ambient * (hemisphere * open_sky)
     light = light + look.fill * (wp.max(wp.dot(normal, look.fill_light), 0.0) * open_sky)
     half = wp.normalize(look.light - wp.normalize(direction))
-    shine = gloss * lit * wp.pow(wp.max(wp.dot(normal, half), 0.0), 24.0)
+    shine = 0.0
+    if gloss > 0.0:
+        shine = gloss * lit * wp.pow(wp.max(wp.dot(normal, half), 0.0), 24.0)
     vx = ray[0] * look.focal[0] / float(width) * 2.0 - look.vignette_centre[0]
     vy = ray[1] * look.focal[1] / float(width) * 2.0 - look.vignette_centre[1]
     expose = 1.0 / (1.0 + look.vignette * (vx * vx + vy * vy))
     # albedo is sRGB: light multiplies in linear space
     linear = wp.vec3(
-        (wp.pow(wp.max(colour[0], 0.0), 2.2) * light[0] + shine) * look.gain[0] * expose,
-        (wp.pow(wp.max(colour[1], 0.0), 2.2) * light[1] + shine) * look.gain[1] * expose,
-        (wp.pow(wp.max(colour[2], 0.0), 2.2) * light[2] + shine) * look.gain[2] * expose)
+        (decoded(colour[0]) * light[0] + shine) * look.gain[0] * expose,
+        (decoded(colour[1]) * light[1] + shine) * look.gain[1] * expose,
+        (decoded(colour[2]) * light[2] + shine) * look.gain[2] * expose)
     if look.grey == 1:
         g = 0.4 * linear[0] + 0.4 * linear[1] + 0.2 * linear[2]
         linear = wp.vec3(g, g, g)
@@ -243,17 +258,20 @@ def shade(pixels: wp.array(dtype=wp.int64), width: int, height: int,
 
 @wp.kernel
 def sense(image: wp.array(dtype=wp.uint8, ndim=3), width: int, read: float, shot: float,
-          grey: int, seed: int):
-    """Noise of a sensor: a part that grows with the square root of light, and a steady one."""
+          grey: int, seed: int, normal: wp.array(dtype=wp.vec4)):
+    """Noise of a sensor: a part that grows with the square root of light, and a steady one.
+
+    `normal`: `NOISE_SIZE` draws of four normal numbers; every row starts at a place of its own.
+    """
     i = wp.tid()
     x = i % width
     y = i / width
-    state = wp.rand_init(seed, i)
-    shared = wp.randn(state)
+    state = wp.rand_init(seed, y)
+    draw = normal[(x + wp.randi(state, 0, 65536)) & 65535]
     for k in range(3):
         value = float(image[y, x, k]) / 255.0
         strength = wp.sqrt(read * read + shot * shot * value)
-        noise = shared
+        noise = draw[3]
         if grey == 0:
-            noise = 0.75 * shared + 0.65 * wp.randn(state)
+            noise = 0.75 * draw[3] + 0.65 * draw[k]
         image[y, x, k] = wp.uint8(wp.clamp(value + strength * noise, 0.0, 1.0) * 255.0 + 0.5)
