@@ -50,7 +50,7 @@ Progress = Callable[[int], object]
 
 
 class StoppedError(Exception):
-    """The set is not wanted any more: the parent has ended, or another sequence has failed."""
+    """The set is not wanted any more: another sequence has failed, or somebody interrupted."""
 
 
 def write_synthcot12(folder: Path, numbers: Sequence[int] = tuple(PLANS),
@@ -139,7 +139,9 @@ def _render_in_worker(folder: Path, number: int, frames: int) -> None:
 
     def progress(count: int) -> None:
         ready.put(count)
-        if stop.is_set() or not parent.is_alive():
+        if not parent.is_alive():
+            os._exit(1)  # the pool would wait for ever for a parent that was killed
+        if stop.is_set():
             raise StoppedError
 
     render_sequence(folder, number, frames, progress)
