@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-from typing import Any
-
 import torch
 from torch import nn
 
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.models.checkpoints import load_checkpoint, Manifest, save_checkpoint
 
 
 @torch.no_grad()
@@ -40,21 +35,3 @@ def blend_(network: nn.Module, start: nn.Module, share: float) -> nn.Module:
         if value.is_floating_point():
             value.copy_(theirs[name].to(value) * (1 - share) + value * share)
     return network
-
-
-def blend_checkpoint(path: str | Path, start: nn.Module, share: float, out: str | Path,
-                     metrics: dict[str, Any] | None = None) -> Manifest:
-    """Write the blend of a fine-tuned pose network and its start as a checkpoint of its own.
-
-    Args:
-        path: of the fine-tuned checkpoint. start: the network that its training began with.
-        share: as `blend_`. out: of the new checkpoint.
-        metrics: of the blend; those of the fine-tuned network don't hold for it.
-
-    Raises:
-        CheckpointError: the checkpoint can't be read. InvalidInputError: as `blend_`.
-    """
-    network, manifest = load_checkpoint(path, 'pose')
-    return save_checkpoint(out, blend_(network, start, share), dataclasses.replace(
-        manifest, name=f'{manifest.name}-blend',
-        metrics={**(metrics or {}), 'blend_share': share}), half=True)

@@ -18,6 +18,7 @@ from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.models.checkpoints import Manifest, save_checkpoint
 from infant_pose_ros.models.pose import PoseNetwork
 from infant_pose_ros.skeleton import Joint
+from infant_pose_ros.training.blending import blend_
 from infant_pose_ros.training.losses import heatmap_cross_entropy, heatmap_mse
 from infant_pose_ros.training.mixing import MixedSampler, MixedSets, share_counts
 from infant_pose_ros.training.runs import (
@@ -76,6 +77,9 @@ class PoseRecipe(Settings):
     weight_decay: float = setting(1e-4, 'Decoupled weight decay.', low=0.0, high=1.0)
     average_decay: float = setting(
         0.995, 'Decay of the averaged weights; 0 averages nothing.', low=0.0, high=1.0)
+    blend: float = setting(
+        1.0, "Share of the trained weights in what is watched and exported; the rest is MoveNet's "
+        "own, read from 'pretrained'.", low=0.0, high=1.0)
     val_every: int = setting(
         250, 'Steps between two looks at the held-out sets; 0: one pass over the first set.',
         low=0)
@@ -239,6 +243,10 @@ def train_pose(recipe: PoseRecipe, folder: str | Path, progress=None) -> Path:
         recipe: how. folder: of the run; if it holds a state, training goes on from there.
         progress: called with (step, dict of current figures) after each step.
     """
+    if recipe.blend < 1 and not (recipe.pretrained and recipe.backbone.startswith('movenet')):
+        raise SettingsError(
+            f'blend: {recipe.blend} needs a start that knows keypoints already; take a MoveNet '
+            f"backbone and its folder as 'pretrained', or blend=1 (backbone: {recipe.backbone})")
     seed_everything(recipe.seed)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
@@ -283,10 +291,13 @@ def _batches(recipe: PoseRecipe, sets: _Sets, learner: Learner):
                       prefetch_factor=4 if recipe.workers else None)
 
 
-def _averaged(recipe: PoseRecipe, learner: Learner) -> PoseNetwork:
-    """A network with the averaged weights, on the CPU."""
+def averaged_network(recipe: PoseRecipe, learner: Learner) -> PoseNetwork:
+    """A network with the averaged, blended weights, on the CPU."""
     network = PoseNetwork(recipe.backbone, recipe.deconv_channels)
     network.load_state_dict(learner.average.values)
+    if recipe.blend < 1:
+        start = PoseNetwork(recipe.backbone, recipe.deconv_channels, pretrained=recipe.pretrained)
+        blend_(network, start, recipe.blend)
     return network
 
 
@@ -294,7 +305,7 @@ def _look(recipe: PoseRecipe, learner: Learner, sets: _Sets,
           codec: HeatmapCodec) -> dict[str, float]:
     """Figures of the averaged weights on each held-out set."""
     device = next(learner.network.parameters()).device
-    twin = _averaged(recipe, learner).to(device, memory_format=torch.channels_last)
+    twin = averaged_network(recipe, learner).to(device, memory_format=torch.channels_last)
     workers = recipe.workers if device.type == 'cuda' else 0
     return {f'{name}_{key}': value for name, dataset in sets.watched.items()
             for key, value in evaluate_pose(
@@ -305,11 +316,13 @@ def _look(recipe: PoseRecipe, learner: Learner, sets: _Sets,
 def export_pose(recipe: PoseRecipe, learner: Learner, figures: dict[str, float]) -> Manifest:
     """Write the averaged weights with their manifest into the folder of the run."""
     metrics = {key: round(value, 4) for key, value in figures.items() if value == value}
+    if recipe.blend < 1:
+        metrics['blend'] = recipe.blend
     data = recipe.training_data
     if not recipe.crop:
         data, metrics['crop'] = f'{data}; whole pictures in place of crops', False
     return save_checkpoint(
-        learner.run.folder / 'pose.safetensors', _averaged(recipe, learner), Manifest(
+        learner.run.folder / 'pose.safetensors', averaged_network(recipe, learner), Manifest(
             name=recipe.name, task='pose', architecture='simple_baseline',
             arguments={'backbone': recipe.backbone, 'deconv_channels': recipe.deconv_channels},
             input_size=recipe.input_size, activation=recipe.activation, training_data=data,

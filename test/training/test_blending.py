@@ -2,10 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from infant_pose_ros.errors import CheckpointError, InvalidInputError
-from infant_pose_ros.models.checkpoints import load_checkpoint, Manifest, save_checkpoint
-from infant_pose_ros.models.pose import PoseNetwork
-from infant_pose_ros.training.blending import blend_, blend_checkpoint
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.training.blending import blend_
 
 
 def linear(value):
@@ -36,22 +34,3 @@ def test_bad_share(share):
 def test_another_network():
     with pytest.raises(InvalidInputError, match='0.weight differs'):
         blend_(linear(1.0), nn.Sequential(nn.Linear(3, 1), nn.BatchNorm1d(1)), 0.5)
-
-
-def test_checkpoint_of_a_blend(tmp_path):
-    tuned, start = PoseNetwork('movenet_lightning'), PoseNetwork('movenet_lightning')
-    save_checkpoint(tmp_path / 'tuned.safetensors', tuned, Manifest(
-        'fast', 'pose', 'simple_baseline', {'backbone': 'movenet_lightning'}, input_size=192,
-        metrics={'infants_pck02': 0.95}))
-    manifest = blend_checkpoint(tmp_path / 'tuned.safetensors', start, 0.75,
-                                tmp_path / 'out.safetensors', {'adults_pck02': 0.7})
-    assert manifest.name == 'fast-blend'
-    assert manifest.metrics == {'adults_pck02': 0.7, 'blend_share': 0.75}
-    blend, _ = load_checkpoint(tmp_path / 'out.safetensors', 'pose')
-    expected = 0.75 * tuned.heatmaps.weight + 0.25 * start.heatmaps.weight
-    assert torch.allclose(blend.heatmaps.weight, expected, atol=1e-3)
-
-
-def test_missing_checkpoint(tmp_path):
-    with pytest.raises(CheckpointError, match='none.safetensors'):
-        blend_checkpoint(tmp_path / 'none.safetensors', linear(1.0), 0.5, tmp_path / 'o')

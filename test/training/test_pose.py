@@ -1,5 +1,6 @@
 import csv
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,7 +10,12 @@ import torch
 from infant_pose_ros.data.crops import CropDataset
 from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.models.checkpoints import load_checkpoint
-from infant_pose_ros.training.pose import build_network, PoseRecipe, train_pose
+from infant_pose_ros.training.pose import (
+    averaged_network,
+    build_network,
+    PoseRecipe,
+    train_pose,
+)
 
 
 @pytest.fixture(scope='module')
@@ -150,3 +156,24 @@ def test_evaluation_by_hand(figures):
     assert figures_of['loss'] == pytest.approx(0.0, abs=1e-3)
     assert figures_of['error_px'] < 1.0
     assert figures_of['pck02'] == 1.0 and figures_of['pckh1'] == 1.0
+
+
+def test_what_is_watched_and_exported_is_blended_with_the_start(monkeypatch):
+    def network(backbone, deconv_channels, pretrained=''):
+        layer = torch.nn.Linear(1, 1)
+        torch.nn.init.constant_(layer.weight, 2.0 if pretrained == 'movenet' else 0.0)
+        return layer
+    monkeypatch.setattr('infant_pose_ros.training.pose.PoseNetwork', network)
+    trained = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(trained.weight, 6.0)
+    learner = SimpleNamespace(average=SimpleNamespace(values=trained.state_dict()))
+    blended = PoseRecipe(backbone='movenet_lightning', pretrained='movenet', blend=0.75)
+    assert averaged_network(blended, learner).weight.item() == 5.0
+    assert averaged_network(PoseRecipe(), learner).weight.item() == 6.0
+
+
+@pytest.mark.parametrize('start', [
+    {'backbone': 'efficientnet_lite0'}, {'backbone': 'movenet_lightning', 'pretrained': ''}])
+def test_a_blend_needs_a_start_that_knows_keypoints(start, tmp_path):
+    with pytest.raises(SettingsError, match='blend: 0.5 needs a start'):
+        train_pose(PoseRecipe(blend=0.5, **start), tmp_path)
