@@ -220,7 +220,8 @@ def blazepose_runner(path: Path):
     except (ValueError, RuntimeError) as error:
         raise CheckpointError(f'{path}: can not be read: {error}') from error
     image = network.get_input_details()[0]['index']
-    by_shape = {tuple(map(int, spec['shape'])): spec['index'] for spec in network.get_output_details()}
+    by_shape = {tuple(map(int, spec['shape'])): spec['index']
+                for spec in network.get_output_details()}
     wanted = ((1, 195), (1, 1), (1, 64, 64, 39))
     if not set(wanted) <= set(by_shape):
         raise CheckpointError(f'{path}: is no pose_landmark network: its outputs are '

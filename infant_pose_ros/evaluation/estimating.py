@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 import hashlib
+import itertools
 import math
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.data.crops import whole_crop
 from infant_pose_ros.data.stills import read_image
 from infant_pose_ros.errors import CheckpointError, DatasetError
+from infant_pose_ros.evaluation.adult_networks import AdultNetwork, build_adult_network
 from infant_pose_ros.evaluation.predictions import key_of, Predictions, PredictionStore
 from infant_pose_ros.evaluation.rows import BUNDLED, Row, TRUTH
 from infant_pose_ros.evaluation.sets import EvaluationSet
@@ -54,7 +56,7 @@ class Networks:
         Raises:
             CheckpointError: there is no such file.
         """
-        if name and (task, name) not in self._digests:
+        if (task, name) not in self._digests:
             path = self.path(task, name)
             try:
                 sums = [file_sha256(each) for each in _weights_files(path)]
@@ -64,7 +66,7 @@ class Networks:
                     'leave the row out (--skip-missing)') from error
             self._digests[task, name] = sums[0] if len(sums) == 1 else hashlib.sha256(
                 ''.join(sums).encode()).hexdigest()
-        return self._digests.get((task, name), '')
+        return self._digests[task, name]
 
     def detector(self, name: str) -> Detector:
         """A detector."""
@@ -78,11 +80,9 @@ class Networks:
         """A lifter."""
         return PoseLifter(*load_checkpoint(self.path('lifter', name), 'lifter'), self._device)
 
-    def adult_network(self, kind: str, weights: str, rotations: int):
-        """An adult network, with `estimate(image_rgb, box_xyxy)`."""
-        from infant_pose_ros.evaluation.adult_networks import build_adult_network
-
-        return build_adult_network(kind, Path(weights) if weights else None, rotations)
+    def adult_network(self, kind: str, weights: str, rotations: int) -> AdultNetwork:
+        """An adult network."""
+        return build_adult_network(kind, Path(weights), rotations)
 
 
 def _weights_files(path: Path) -> list[Path]:
@@ -152,8 +152,9 @@ class RowRunner:
             poses = [truth]
         else:
             poses = self.keypoints(source)
-        poses *= len(row.lifter) if len(poses) == 1 else 1
-        return [self._lift(row, checkpoint, pose) for checkpoint, pose in zip(row.lifter, poses)]
+        count = max(len(poses), len(row.lifter))    # one of either serves all of the other
+        return [self._lift(row, checkpoint, pose) for _, checkpoint, pose in zip(
+            range(count), itertools.cycle(row.lifter), itertools.cycle(poses))]
 
     def _estimated(self, row: Row, weights: str, boxes: Predictions | None) -> Predictions:
         task = 'adult network' if row.adult_network else 'pose'

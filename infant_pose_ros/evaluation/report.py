@@ -48,7 +48,10 @@ def rows_for(pictures: EvaluationSet, rows: Sequence[Row],
         SettingsError: the rows don't fit together, or none is left.
     """
     left_out: dict[str, str] = {}
-    for row in checked_rows(rows):
+    rows = checked_rows(rows)
+    if pictures.is_photos:
+        rows = [_upright(row) for row in rows]
+    for row in rows:
         missing = [name for name in row.files if not Path(name).exists()]
         if pictures.is_photos and row.kind != '2d':
             left_out[row.name] = 'photographs have labels in 2D only'
@@ -61,8 +64,6 @@ def rows_for(pictures: EvaluationSet, rows: Sequence[Row],
     if not kept:
         raise SettingsError('rows: none can be run: ' + '; '.join(
             f'{name}: {why}' for name, why in left_out.items()))
-    if pictures.is_photos:
-        kept = [_upright(row) for row in kept]
     return kept, [f'{name}: {why}' for name, why in left_out.items()]
 
 
@@ -92,7 +93,7 @@ def evaluate(pictures: EvaluationSet, rows: Sequence[Row], out: str | Path,
     kept, left_out = rows_for(pictures, rows, skip_missing)
     scorer = Scorer(pictures, replicates)
     hashes = {(task, name): networks.digest(task, name)     # first of all: is everything there?
-              for row in kept for task, name in _weights(row)}
+              for row in kept for task, name in row.networks}
     try:
         out.mkdir(parents=True, exist_ok=True)
         runner = RowRunner(
@@ -116,14 +117,6 @@ def evaluate(pictures: EvaluationSet, rows: Sequence[Row], out: str | Path,
 
 def _upright(row: Row) -> Row:
     return replace(row, crop='upright') if row.crop == 'detector' else row
-
-
-def _weights(row: Row) -> list[tuple[str, str]]:
-    """(task, name) of the weights that a row needs."""
-    found = [('detector', row.detector)] if row.kind == 'boxes' or (
-        row.kind == '2d' and row.crop == 'detector') else []
-    found += [('pose', name) for name in row.pose] + [('lifter', name) for name in row.lifter]
-    return found + [('adult network', row.weights)] * bool(row.weights)
 
 
 def _about(pictures: EvaluationSet, scorer: Scorer, replicates: int) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from infant_pose_ros.errors import SettingsError
+from infant_pose_ros.evaluation.adult_networks import KINDS as ADULT_NETWORKS
+from infant_pose_ros.evaluation.adult_networks import ROTATIONS
 from infant_pose_ros.evaluation.published import PUBLISHED, Published
 from infant_pose_ros.evaluation.sets import BODY_LENGTHS
 
@@ -18,7 +20,6 @@ BUNDLED = 'bundled'
 #: `keypoints` of a 3D row that is lifted from the true 2D keypoints.
 TRUTH = 'truth'
 CROPS = ('detector', 'whole', 'truth', 'upright')
-ROTATIONS = (1, 4)
 KINDS = ('boxes', '2d', '3d')
 
 
@@ -31,8 +32,8 @@ class Row:
         published: key of the published row beside it, in `PUBLISHED[kind]`; '' for none.
         detector: checkpoint of the detector, or 'bundled'.
         pose: checkpoints of the pose network, one for each seed.
-        adult_network: kind of an adult network in place of a pose network.
-        weights: its file or folder; '' where it needs none.
+        adult_network: kind of an adult network in place of a pose network, of ADULT_NETWORKS.
+        weights: its file or folder.
         lifter: checkpoints of the lifter, one for each seed.
         keypoints: what a 3D row is lifted from: name of a 2D row, or 'truth'.
         crop: 'detector': the best box; 'whole': the whole picture in a square; 'truth': the
@@ -68,6 +69,12 @@ class Row:
             refuse("a 3D row needs lifter and keypoints (the name of a 2D row, or 'truth')")
         if self.weights and not self.adult_network:
             refuse('weights are those of an adult_network; a checkpoint goes into pose or lifter')
+        if self.adult_network and self.adult_network not in ADULT_NETWORKS:
+            refuse(f'adult_network: {self.adult_network!r} is not one of '
+                   f'{", ".join(ADULT_NETWORKS)}')
+        if self.adult_network and not self.weights:
+            refuse(f'{self.adult_network} needs weights, its file or folder: none come with this '
+                   'package')
         for name, value, known in (('crop', self.crop, CROPS),
                                    ('rotations', self.rotations, ROTATIONS),
                                    ('body_length', self.body_length, BODY_LENGTHS)):
@@ -90,12 +97,18 @@ class Row:
         return PUBLISHED[self.kind].get(self.published)
 
     @property
+    def networks(self) -> tuple[tuple[str, str], ...]:
+        """(task, checkpoint) of each network that it needs; task 'adult network' for weights."""
+        uses_detector = self.kind == 'boxes' or (self.kind == '2d' and self.crop == 'detector')
+        named = {'detector': (self.detector,) if uses_detector else (), 'pose': self.pose,
+                 'lifter': self.lifter,
+                 'adult network': (self.weights,) if self.adult_network else ()}
+        return tuple((task, name) for task, names in named.items() for name in names)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files and folders that it needs."""
-        uses_detector = self.kind == 'boxes' or (self.kind == '2d' and self.crop == 'detector')
-        named = (*((self.detector,) if uses_detector else ()), *self.pose, *self.lifter,
-                 *((self.weights,) if self.weights else ()))
-        return tuple(name for name in named if name != BUNDLED)
+        return tuple(name for _, name in self.networks if name != BUNDLED)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Row:
@@ -154,10 +167,11 @@ def rows_of_words(detector: str, pose: Sequence[str], lifter: Sequence[str],
 
     A NAME that is a published key stands beside that row ('no_crop' sees the whole picture); a
     NAME that comes again is another seed of the row. The first lifter is also run on the true
-    keypoints and, where the set tells the length, with the length assumed.
+    keypoints, unless there is a lifter 'true_2d', and, where the set tells the length, with the
+    length assumed.
 
     Raises:
-        SettingsError: a word without '='.
+        SettingsError: a word without '=', or an unknown kind of adult network.
     """
     body_length = 'given' if has_lengths else 'assumed'
     rows = [Row(f'detector {Path(detector).stem}', 'this_method', detector)]
@@ -173,7 +187,8 @@ def rows_of_words(detector: str, pose: Sequence[str], lifter: Sequence[str],
     first_2d = rows[1].name
     lifter = [f'estimated_2d={word.partition("=")[2]}' if word.startswith('this_method=') else word
               for word in lifter or [f'estimated_2d={BUNDLED}']]
-    for index, (name, checkpoints) in enumerate(_named('--lifter', lifter).items()):
+    lifters = _named('--lifter', lifter)
+    for index, (name, checkpoints) in enumerate(lifters.items()):
         row = Row(*_title('3d', name), lifter=checkpoints, body_length=body_length,
                   keypoints=TRUTH if name == 'true_2d' else first_2d)
         rows.append(row)
@@ -181,7 +196,7 @@ def rows_of_words(detector: str, pose: Sequence[str], lifter: Sequence[str],
             if has_lengths:
                 rows.append(replace(row, name=f'{row.name}, length assumed', published='',
                                     body_length='assumed'))
-            if name != 'true_2d':
+            if 'true_2d' not in lifters:
                 rows.append(replace(row, **dict(zip(('name', 'published'), _title(
                     '3d', 'true_2d'))), keypoints=TRUTH))
     return rows
@@ -223,10 +238,11 @@ def checked_rows(rows: Sequence[Row]) -> list[Row]:
             raise SettingsError(
                 f'row {row.name!r}: keypoints: {row.keypoints!r} is not one of '
                 f'{", ".join([TRUTH, *named])}')
-        if len(source.pose) not in (1, len(row.lifter)):
+        counts = {len(source.pose), len(row.lifter)}
+        if len(counts) > 1 and 1 not in counts:
             raise SettingsError(
                 f'row {row.name!r}: {len(row.lifter)} lifters for {len(source.pose)} pose '
-                f'networks of {source.name!r}; expected as many, or one pose network')
+                f'networks of {source.name!r}; expected as many, or one of either')
     return list(rows)
 
 

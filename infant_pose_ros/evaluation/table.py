@@ -119,11 +119,12 @@ class Table:
 
     def differences_csv(self) -> str:
         """One line for each figure of each row less that of the first of its kind."""
-        lines = [(each.row.kind, each.row.name, base.row.name, part, name,
-                  *_cells(self._scorer.difference(ratio, other), name)[:3],
-                  _verdict(self._scorer.difference(ratio, other)))
-                 for each, base, part, pairs in self._compared() for name, (ratio, other) in
-                 pairs.items()]
+        lines = []
+        for each, base, part, pairs in self._compared():
+            for name, (ratio, other) in pairs.items():
+                apart = self._scorer.difference(ratio, other)
+                lines.append((each.row.kind, each.row.name, base.row.name, part, name,
+                              *_cells(apart, name)[:3], _verdict(apart)))
         return _csv(('kind', 'row', 'less', 'keypoints', 'figure', 'difference', 'low', 'high',
                      'verdict'), lines)
 
@@ -165,11 +166,12 @@ class Table:
 
     def _visible(self) -> str:
         rows = [each for each in self._rows if each.visible]
-        if not rows or self._set.stills.visible[
-                np.isfinite(self._set.stills.keypoints_px).all(-1)].all():
+        known = np.isfinite(self._set.stills.keypoints_px).all(axis=-1)
+        visible = self._set.stills.visible[known]
+        if not rows or visible.all():
             return ''
         names = ('pckh1', 'pckh2', 'ajpe', 'found')
-        share = self._set.stills.visible.mean()
+        share = visible.mean()
         lines = [[each.row.kind, each.row.name + _seeds(each),
                   *self._figures(each.visible, names)] for each in rows]
         return (f'## Visible keypoints only\n\n{100 * share:.1f} % of the keypoints are visible: '

@@ -3,12 +3,15 @@ import math
 import numpy as np
 import pytest
 
+from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.data.stills import read_image
 from infant_pose_ros.errors import CheckpointError, DatasetError
 from infant_pose_ros.evaluation.estimating import Networks, RowRunner, run_row
 from infant_pose_ros.evaluation.predictions import PredictionStore
 from infant_pose_ros.evaluation.report import no_progress
 from infant_pose_ros.evaluation.rows import Row
 from infant_pose_ros.geometry.crops import Crop
+from infant_pose_ros.pipeline import PosePipeline
 
 OURS = Row('ours', detector='blind', pose=('shift5',))
 
@@ -73,16 +76,17 @@ def test_whole_truth_and_upright_need_no_detector(runner, pictures, networks):
 
 
 def test_adult_networks_get_the_box_or_an_upright_patch(runner, pictures, networks):
-    found, = run_row(runner, Row('a', adult_network='m', crop='truth'), {})
+    found, = run_row(runner, Row('a', adult_network='mediapipe', weights='w',
+                                crop='truth'), {})
     assert np.isnan(found.keypoints_px[:, [8, 9]]).all()
     assert np.allclose(found.keypoints_px[:, :8], pictures.stills.keypoints_px[:, :8])
     assert networks.calls[0][1].tolist() == pictures.stills.box_xyxy[0].tolist()
     networks.calls.clear()
-    run_row(runner, Row('b', adult_network='m', crop='whole'), {})
+    run_row(runner, Row('b', adult_network='mediapipe', weights='w', crop='whole'), {})
     assert networks.calls[0][1].tolist() == [0, 0, 640, 480]
     networks.calls.clear()
     networks.frame = lambda image: 7        # the first pixel of a patch says nothing
-    run_row(runner, Row('c', adult_network='m', crop='upright'), {})
+    run_row(runner, Row('c', adult_network='mediapipe', weights='w', crop='upright'), {})
     box = networks.calls[0][1]
     crop = Crop.from_keypoints(pictures.stills.keypoints_px[0], 2.0, 64)
     side = math.ceil(crop.side_px)
@@ -104,6 +108,14 @@ def test_3d_is_relative_to_the_pelvis_for_each_length(runner, pictures, networks
     networks.calls.clear()
     run_row(runner, Row('deep', lifter=('grow1',), keypoints='truth', body_length='assumed'), {})
     assert networks.calls == [('lift', 12, (640, 480), 0.6)]
+
+
+def test_one_lifter_serves_every_seed_of_the_2d_row(runner, pictures):
+    seeds = Row('ours', pose=('shift5', 'shift9'), crop='truth')
+    found = run_row(runner, Row('deep', lifter=('grow1',), keypoints='ours'), {'ours': seeds})
+    assert [each.keypoints_px[0, 0, 1] - pictures.stills.keypoints_px[0, 0, 1]
+            for each in found] == [5, 9]
+    assert all(np.isfinite(each.keypoints_m).all() for each in found)
 
 
 def test_3d_from_estimates_misses_what_2d_missed(runner, networks):
@@ -128,6 +140,21 @@ def test_what_rows_share_is_made_once(runner, networks, pictures, tmp_path):
     assert len(list((tmp_path / 'out').iterdir())) == 3
 
 
+def test_a_frame_is_read_as_the_pipeline_reads_a_still(tiny_checkpoints, pictures, tmp_path):
+    believing = PipelineSettings(
+        detector_weights=str(tiny_checkpoints['detector']), device='cpu',
+        pose_weights=str(tiny_checkpoints['pose']), lifter_weights=str(tiny_checkpoints['lifter']),
+        detection_score_min=0.0, track_score_min=0.0, keypoint_score_min=0.0)
+    ours = Row('ours', detector=believing.detector_weights, pose=(believing.pose_weights,))
+    runner = RowRunner(pictures, PredictionStore(tmp_path, 12, no_progress), Networks('cpu'))
+    found, = run_row(runner, ours, {})
+    with PosePipeline.from_settings(believing) as pipeline:
+        for index, path in enumerate(pictures.stills.paths):
+            infant, = pipeline.process_still(read_image(path)).infants
+            assert found.keypoints_px[index] == pytest.approx(infant.raw_2d.keypoints_px)
+            assert found.score[index] == pytest.approx(infant.raw_2d.score)
+
+
 def test_checkpoints_are_found_and_hashed(tiny_checkpoints, tmp_path):
     networks = Networks('cpu')
     assert networks.path('pose', 'bundled').name == 'pose.safetensors'
@@ -135,7 +162,6 @@ def test_checkpoints_are_found_and_hashed(tiny_checkpoints, tmp_path):
     assert networks.pose(path).manifest.sha256 == networks.digest('pose', path)
     assert networks.detector(str(tiny_checkpoints['detector'])).manifest.task == 'detector'
     assert networks.lifter(str(tiny_checkpoints['lifter'])).manifest.task == 'lifter'
-    assert networks.digest('adult network', '') == ''
     with pytest.raises(CheckpointError, match='none.safetensors: no such pose weights.*missing'):
         networks.digest('pose', str(tmp_path / 'none.safetensors'))
 

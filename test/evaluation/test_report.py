@@ -12,7 +12,8 @@ ROWS = [
     Row('boxes', 'this_method', detector='blind'),
     Row('ours', 'this_method', detector='blind', pose=('shift4',)),
     Row('without crop', 'no_crop', pose=('shift12',), crop='whole'),
-    Row('movenet', 'adult_network', detector='blind', adult_network='movenet_lightning'),
+    Row('movenet', 'adult_network', detector='blind', adult_network='movenet_lightning',
+        weights='w'),
     Row('deep', 'estimated_2d', lifter=('grow1.1', 'grow1.2'), keypoints='ours'),
     Row('true', 'true_2d', lifter=('grow1',), keypoints='truth')]
 
@@ -49,7 +50,7 @@ def test_the_report_says_what_was_measured(pictures, networks, tmp_path):
             'truth thin, white lines from one to the other](worst/sheet.jpg)',
             '| ours | pose network shift4; best box of detector blind; 4 rotations |',
             '| without crop | pose network shift12; whole picture in a square |',
-            '| movenet | movenet_lightning; best box of detector blind; 4 rotations |',
+            '| movenet | movenet_lightning w; best box of detector blind; 4 rotations |',
             "| deep | lifter grow1.1, grow1.2; 2D of 'ours'; body length given |",
             '| true | lifter grow1; true 2D keypoints; body length given |',
             '| pose shift4 | `pose:shift4` |',
@@ -100,6 +101,10 @@ def test_photographs_take_2d_rows_around_the_labels(pictures, networks, tmp_path
     assert '- boxes: photographs have labels in 2D only' in (tmp_path / 'report.md').read_text()
     with pytest.raises(SettingsError, match='none can be run'):
         rows_for(photos, ROWS[:1])
+    # The detector plays no part, so it need not be there.
+    assert [row.name for row in rows_for(photos, [dataclasses.replace(
+        ROWS[1], detector='gone.safetensors', pose=('bundled',))], skip_missing=True)[0]] == [
+            'ours']
 
 
 def test_a_folder_that_can_not_be_written_is_named(pictures, networks, tmp_path):

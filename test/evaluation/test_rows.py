@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_kind_follows_from_the_networks():
     assert Row('a').kind == 'boxes'
-    assert Row('a', pose=('x',)).kind == Row('a', adult_network='mediapipe').kind == '2d'
+    assert Row('a', pose=('x',)).kind == Row(
+        'a', adult_network='mediapipe', weights='w').kind == '2d'
     assert Row('a', lifter=('x',), keypoints='truth').kind == '3d'
 
 
@@ -31,7 +32,9 @@ def test_files_are_those_that_are_needed():
 
 @pytest.mark.parametrize(('changes', 'words'), [
     ({'name': ''}, 'needs a name'),
-    ({'pose': ('p',), 'adult_network': 'm'}, 'two rows'),
+    ({'pose': ('p',), 'adult_network': 'mediapipe'}, 'two rows'),
+    ({'adult_network': 'openpose'}, "'openpose' is not one of movenet_lightning"),
+    ({'adult_network': 'mediapipe'}, 'mediapipe needs weights'),
     ({'lifter': ('l',), 'pose': ('p',), 'keypoints': 'truth'}, 'a lifter and a 2D network'),
     ({'lifter': ('l',)}, 'needs lifter and keypoints'),
     ({'keypoints': 'truth'}, 'needs lifter and keypoints'),
@@ -83,18 +86,19 @@ def test_bad_files_are_named(tmp_path, text, words):
 
 def test_rows_must_fit_together():
     ours, seeds = Row('ours', pose=('p',)), Row('seeds', pose=('p', 'q'))
-    adult = Row('adult', adult_network='mediapipe')
+    adult = Row('adult', adult_network='mediapipe', weights='w')
 
     def deep(keypoints, *lifters):
         return Row('deep', lifter=lifters or ('l',), keypoints=keypoints)
     assert len(checked_rows([ours, seeds, deep('ours', 'l', 'm')])) == 3
     assert len(checked_rows([seeds, deep('seeds', 'l', 'm')])) == 2
+    assert len(checked_rows([seeds, deep('seeds', 'l')])) == 2
     assert len(checked_rows([deep('truth')])) == 1
     for rows, words in (
             ([], 'none'), ([ours, ours], 'two are named ours'),
             ([ours, deep('theirs')], "'theirs' is not one of truth, ours"),
             ([ours, adult, deep('adult')], "'adult' is not one of truth, ours"),
-            ([seeds, deep('seeds', 'l')], '1 lifters for 2 pose networks')):
+            ([seeds, deep('seeds', 'l', 'm', 'n')], '3 lifters for 2 pose networks')):
         with pytest.raises(SettingsError, match=words):
             checked_rows(rows)
 
@@ -121,7 +125,7 @@ def test_words_name_rows_and_seeds():
     rows = checked_rows(rows_of_words(
         'd', ['this_method=p', 'no_crop=q', 'mine=r'], ['this_method=l', 'estimated_2d=m',
                                                         'no_adults=n'],
-        ['movenet_lightning=folder', 'mediapipe'], False))
+        ['movenet_lightning=folder'], False))
     by_name = {row.name: row for row in rows}
     assert by_name['this method'].crop == 'detector'
     assert by_name['without the crop'].crop == 'whole'
@@ -132,10 +136,15 @@ def test_words_name_rows_and_seeds():
     upright, turned = (by_name[f'movenet_lightning, {how}'] for how in (
         'upright crop', 'best of four rotations'))
     assert (upright.rotations, turned.rotations, turned.weights) == (1, 4, 'folder')
-    assert by_name['mediapipe, upright crop'].weights == ''
     for words in (['p'], ['=p'], ['name=']):
         with pytest.raises(SettingsError, match='--pose: expected NAME=CHECKPOINT'):
             rows_of_words('d', words, [], [], True)
+
+
+def test_a_lifter_for_true_2d_stands_in_its_own_row_alone():
+    rows = checked_rows(rows_of_words('d', [], ['estimated_2d=l', 'true_2d=m'], [], False))
+    assert [(row.published, row.lifter, row.keypoints) for row in rows if row.kind == '3d'] == [
+        ('estimated_2d', ('l',), 'this method'), ('true_2d', ('m',), 'truth')]
 
 
 def test_the_example_has_a_row_for_every_published_one():

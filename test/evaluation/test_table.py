@@ -41,7 +41,7 @@ def rows_of(pictures):
         (Row('ours', 'this_method', pose=('p', 'q')),
          [shifted(pictures, 0), shifted(pictures, 6)]),
         (Row('bad', 'no_adults', pose=('r',)), [shifted(pictures, 12)]),
-        (Row('movenet', 'adult_network', adult_network='movenet_lightning'), [adult]),
+        (Row('movenet', 'adult_network', adult_network='movenet_lightning', weights='w'), [adult]),
         (Row('deep', 'estimated_2d', lifter=('l',), keypoints='ours'), [shifted(pictures, 0)])]
 
 
