@@ -1,4 +1,4 @@
-"""Bodies of infants and adults from the parametric model `anny`: shape, pose, keypoints, clothing.
+"""Bodies of infants and adults from the parametric model `anny`: shape, pose, keypoints.
 
 Source of the model: R. Bregier et al., "Human Mesh Modeling for Anny Body" (2026), code under
 Apache-2.0, assets under CC0. Axes at rest: x the infant's left, -y its front, z up; metres.
@@ -18,8 +18,6 @@ from infant_pose_ros.skeleton import FROM_MINI_RGBD, Joint, NUM_KEYPOINTS
 
 #: Vertices of the default topology: the crown (highest at rest) and the tip of the nose.
 CROWN_VERTEX, NOSE_VERTEX = 881, 296
-#: anny's age phenotype at birth and at about six months (51 cm and 67 cm long).
-NEWBORN_AGE, SIX_MONTHS_AGE = -0.33, 0.0
 MAX_INFANT_MONTHS = 12.0
 #: Spread of the length about WHO's median, as a share of it, and how far a drawn one may lie.
 LENGTH_STD, LENGTH_LIMIT = 0.035, 2.5
@@ -90,11 +88,11 @@ class BodyShape:
 
 @dataclass(frozen=True, eq=False)
 class PosedBodies:
-    """Bodies in a common world, z up.
+    """One body in F poses, in a common world, z up.
 
     Attributes:
         vertices_m: (F, V, 3) float32. keypoints_m: (F, 16, 3) float64.
-        rest_vertices_m: (V, 3) float32 of the first body. body_length_m: crown to heel at rest.
+        rest_vertices_m: (V, 3) float32, the body at rest. body_length_m: crown to heel at rest.
         age_months: NaN unknown. joints_m: (F, 25, 3) float64, MINI-RGBD's joints in its order:
             those of the common keypoints are the same points but for the nose's tip.
     """
@@ -105,27 +103,6 @@ class PosedBodies:
     body_length_m: float
     age_months: float
     joints_m: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class ClothingMap:
-    """Where on the body a vertex lies, in terms that a tailor understands; each array is (V,).
-
-    Attributes:
-        arm: 0 at the shoulder, 1 at the wrist, 0 off the arms. leg: 0 at the hip, 1 at the ankle.
-        head, hand, foot: 0..1 share of the vertex that belongs there.
-        height: 0 at the heel, 1 at the crown, at rest. front: 1 at the front, -1 at the back.
-        eye: 0..1 share that belongs to an eyeball.
-    """
-
-    arm: np.ndarray
-    leg: np.ndarray
-    head: np.ndarray
-    hand: np.ndarray
-    foot: np.ndarray
-    height: np.ndarray
-    front: np.ndarray
-    eye: np.ndarray
 
 
 def axis_rotation(axis: int, angle_rad: np.ndarray) -> np.ndarray:
@@ -182,60 +159,19 @@ def weight_of(prefixes: tuple[str, ...], side: str = '') -> np.ndarray:
     return _bone_weights()[:, columns].sum(1)
 
 
-@functools.lru_cache(maxsize=1)
-def clothing_map() -> ClothingMap:
-    """Clothing coordinates of the model's vertices (they hardly depend on the shape)."""
-    rest = pose_bodies(BodyShape(), {}, 1)
-    vertices, keypoints = rest.rest_vertices_m, rest.keypoints_m[0]
-    arm, leg = np.zeros(len(vertices), np.float32), np.zeros(len(vertices), np.float32)
-    for side, joints in (('L', (Joint.L_SHOULDER, Joint.L_ELBOW, Joint.L_WRIST, Joint.L_HIP,
-                                Joint.L_KNEE, Joint.L_ANKLE)),
-                         ('R', (Joint.R_SHOULDER, Joint.R_ELBOW, Joint.R_WRIST, Joint.R_HIP,
-                                Joint.R_KNEE, Joint.R_ANKLE))):
-        points = keypoints[list(joints)]
-        on_arm = weight_of(('upperarm', 'lowerarm', 'wrist', 'finger', 'metacarpal'), side)
-        on_leg = weight_of(('upperleg', 'lowerleg', 'foot', 'toe'), side)
-        arm += np.clip(on_arm, 0, 1) * _along(vertices, points[:3])
-        leg += np.clip(on_leg, 0, 1) * _along(vertices, points[3:])
-    low, high = vertices[:, 2].min(), vertices[:, 2].max()
-    depth = vertices[:, 1] - np.median(vertices[:, 1])
-    return ClothingMap(
-        arm, leg, head=np.clip(weight_of(('head', 'neck02', 'neck03', 'eye')), 0, 1),
-        hand=np.clip(weight_of(('finger', 'metacarpal')), 0, 1),
-        foot=np.clip(weight_of(('foot', 'toe')), 0, 1),
-        height=(vertices[:, 2] - low) / (high - low),
-        front=np.clip(-depth / np.abs(depth).max() * 2, -1, 1).astype(np.float32),
-        eye=np.clip(weight_of(('eye',)), 0, 1))
-
-
-def _along(points: np.ndarray, chain: np.ndarray) -> np.ndarray:
-    """Share 0..1 of the way along a two-bone `chain` (3, 3) at which each point lies."""
-    first, second = (np.linalg.norm(chain[i + 1] - chain[i]) for i in (0, 1))
-    best, result = np.full(len(points), np.inf), np.zeros(len(points))
-    for start, end, begin, length in ((chain[0], chain[1], 0.0, first),
-                                      (chain[1], chain[2], first, second)):
-        direction = (end - start) / length
-        share = (points - start) @ direction
-        distance = np.linalg.norm(
-            points - start - np.clip(share, 0, length)[:, None] * direction, axis=1)
-        closer = distance < best
-        best[closer] = distance[closer]
-        result[closer] = (begin + np.clip(share, -0.1 * length, 1.2 * length))[closer]
-    return np.clip(result / (first + second), 0.0, 1.1).astype(np.float32)
-
-
 def pose_bodies(shape: BodyShape, rotations: dict[str, np.ndarray], num_frames: int,
                 batch: int = 32) -> PosedBodies:
-    """Pose one infant in `num_frames` frames; it stays upright with the hips at the origin.
+    """Pose one body in `num_frames` frames; it stays upright with the hips at the origin.
 
     Args:
-        shape: the infant.
+        shape: of the body.
         rotations: bone name -> (num_frames, 3, 3) rotation on top of the rest pose, in the rest
             pose's axes.
         num_frames: how many. batch: how many at once.
 
     Raises:
         InvalidInputError: an unknown bone or a wrong number of rotations.
+        MissingDependencyError: anny is not installed.
     """
     import torch
 

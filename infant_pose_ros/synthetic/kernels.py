@@ -7,7 +7,7 @@ import warp as wp
 EMPTY_PIXEL = 0x7FFFFFFFFFFFFFFF
 
 
-#: How many numbers the tailor keeps for a vertex; see `outfits.tailor_columns`.
+#: How many numbers the tailor keeps for a vertex; see `tailor.tailor_columns`.
 Tailor = wp.types.vector(length=12, dtype=float)
 
 

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-import functools
+from dataclasses import dataclass
 
 import numpy as np
 
-from infant_pose_ros.synthetic.body import (
-    BodyShape,
-    clothing_map,
-    ClothingMap,
-    pose_bodies,
-    rest_pose,
-    weight_of,
-)
+from infant_pose_ros.synthetic.tailor import face_map, tailor_map
 
 #: Darkest and lightest skin, sRGB 0..1, between which tones are mixed.
 _SKIN_DARK, _SKIN_LIGHT = np.array([0.21, 0.13, 0.095]), np.array([0.95, 0.79, 0.69])
@@ -24,7 +16,9 @@ _HAIR = np.array([
 _IRIS = np.array([[0.16, 0.10, 0.06], [0.25, 0.16, 0.09], [0.28, 0.36, 0.45], [0.3, 0.36, 0.26]])
 #: Fabric number of a disposable nappy.
 NAPPY = -2
-#: Kinds of clothing and their shares: of infants and of adults.
+#: Where a sock begins on a leg without one.
+NO_SOCK = 2.0
+#: Kinds of infants' clothing and their shares.
 INFANT_KINDS = {'nappy': 0.22, 'bodysuit': 0.26, 'sleepsuit': 0.27, 'two_piece': 0.21,
                 'bare': 0.04}
 HATS = ('none', 'cap', 'bonnet', 'knitted')
@@ -32,7 +26,7 @@ HATS = ('none', 'cap', 'bonnet', 'knitted')
 
 @dataclass(frozen=True, eq=False)
 class Outfit:
-    """Clothes, in the terms of `ClothingMap`: how far each covers; fabrics index the bank.
+    """Clothes, in the terms of `TailorMap`: how far each covers; fabrics index the bank.
 
     Attributes:
         kind: a key of `INFANT_KINDS`, or 'adult'.
@@ -40,7 +34,7 @@ class Outfit:
         waist: height 0..1 at which the upper garment meets the lower.
         neckline: `head` share up to which the upper garment reaches.
         feet: covered. mitten_left, mitten_right: worn.
-        sock_left, sock_right: share of the leg beyond which a sock begins, 2 for none.
+        sock_left, sock_right: share of the leg beyond which a sock begins, `NO_SOCK` for none.
         nappy: thickness of the nappy, m. thickness: of the cloth, m. loose: how uneven it hangs.
         fastening: 0 none, 1 buttons, 2 zip, 3 a wrap's slanting seam. bib: fabric, -1 none.
         hat: index of `HATS`. hat_line, hat_slope: its edge, in face units (`face_map`).
@@ -89,7 +83,7 @@ class Outfit:
             lower = NAPPY if rng.random() < 0.3 else upper
             fastening = int(rng.choice([0, 1, 3], p=[0.6, 0.2, 0.2]))
         elif kind == 'sleepsuit':
-            sleeve, trousers, lower = rng.uniform(0.85, 1.02), 1.2, upper
+            sleeve, lower = rng.uniform(0.85, 1.02), upper
             feet, fastening = rng.random() < 0.6, int(rng.choice([0, 1, 2, 3]))
             trousers = 1.2 if feet else rng.uniform(0.8, 1.05)
         elif kind == 'two_piece':
@@ -101,12 +95,14 @@ class Outfit:
         top = float(rng.uniform(0.72, 0.95))
         left, right = (socks < 0.35 or socks > 0.97), (socks < 0.33 or 0.93 < socks < 0.97)
         return cls(
-            kind, float(sleeve), float(trousers), float(rng.uniform(0.50, 0.57)),
-            float(rng.uniform(0.05, 0.5)), bool(feet), bool(mittens < 0.1 or mittens > 0.98),
-            bool(mittens < 0.1), top if left else 2.0, top if right else 2.0,
-            float(rng.uniform(0.005, 0.018)) if kind != 'bare' else 0.0,
-            float(rng.uniform(0.001, 0.007)), float(rng.uniform(0, 1)), fastening,
-            int(rng.integers(fabrics)) if rng.random() < 0.07 else -1,
+            kind=kind, sleeve=float(sleeve), trousers=float(trousers),
+            waist=float(rng.uniform(0.50, 0.57)), neckline=float(rng.uniform(0.05, 0.5)),
+            feet=bool(feet), mitten_left=bool(mittens < 0.1 or mittens > 0.98),
+            mitten_right=bool(mittens < 0.1), sock_left=top if left else NO_SOCK,
+            sock_right=top if right else NO_SOCK,
+            nappy=float(rng.uniform(0.005, 0.018)) if kind != 'bare' else 0.0,
+            thickness=float(rng.uniform(0.001, 0.007)), loose=float(rng.uniform(0, 1)),
+            fastening=fastening, bib=int(rng.integers(fabrics)) if rng.random() < 0.07 else -1,
             **_sample_hat(rng, fabrics, 0.16), upper=upper, lower=lower,
             extra=int(rng.integers(fabrics)), repeat=float(rng.uniform(1.5, 7.0)),
             shift=rng.uniform(0, 1, 2))
@@ -115,13 +111,17 @@ class Outfit:
     def sample_adult(cls, rng: np.random.Generator, fabrics: int) -> Outfit:
         """Draw an adult's: a top with any sleeves and trousers, shorts or a short skirt."""
         shoes = rng.random() < 0.6
-        top = float(rng.uniform(0.85, 0.98)) if shoes else 2.0
+        top = float(rng.uniform(0.85, 0.98)) if shoes else NO_SOCK
         return cls(
-            'adult', float(rng.choice([0.05, rng.uniform(0.2, 0.4), rng.uniform(0.8, 1.02)])),
-            float(rng.choice([rng.uniform(0.25, 0.5), rng.uniform(0.9, 1.05)], p=[0.25, 0.75])),
-            float(rng.uniform(0.48, 0.58)), float(rng.uniform(0.02, 0.4)), False, False, False,
-            top, top, float(rng.uniform(0.0, 0.008)), float(rng.uniform(0.004, 0.018)),
-            float(rng.uniform(0, 1)), int(rng.choice([0, 1, 2], p=[0.7, 0.2, 0.1])), -1,
+            kind='adult',
+            sleeve=float(rng.choice([0.05, rng.uniform(0.2, 0.4), rng.uniform(0.8, 1.02)])),
+            trousers=float(rng.choice([rng.uniform(0.25, 0.5), rng.uniform(0.9, 1.05)],
+                                      p=[0.25, 0.75])),
+            waist=float(rng.uniform(0.48, 0.58)), neckline=float(rng.uniform(0.02, 0.4)),
+            feet=False, mitten_left=False, mitten_right=False, sock_left=top, sock_right=top,
+            nappy=float(rng.uniform(0.0, 0.008)), thickness=float(rng.uniform(0.004, 0.018)),
+            loose=float(rng.uniform(0, 1)),
+            fastening=int(rng.choice([0, 1, 2], p=[0.7, 0.2, 0.1])), bib=-1,
             **_sample_hat(rng, fabrics, 0.1), upper=int(rng.integers(fabrics)),
             lower=int(rng.integers(fabrics)), extra=int(rng.integers(fabrics)),
             repeat=float(rng.uniform(2.0, 12.0)), shift=rng.uniform(0, 1, 2))
@@ -158,7 +158,7 @@ class Outfit:
         hat = (self.hat > 0) & (where.head > 0.7) & (
             face[:, 2] > self.hat_line - self.hat_slope * face[:, 1])
         return {'top': top, 'bottom': bottom, 'mitten': mitten, 'hat': hat,
-                'sock': (where.leg > sock) | ((where.foot > 0.5) & (sock < 1.5))}
+                'sock': (where.leg > sock) | ((where.foot > 0.5) & (sock < NO_SOCK))}
 
 
 def _sample_hat(rng: np.random.Generator, fabrics: int, share: float) -> dict:
@@ -206,18 +206,20 @@ class Complexion:
                           else [0.25, 0.35, 0.4, 0.0])
         newborn_red = rng.random() < 0.2
         return cls(
-            np.clip(skin, 0.05, 1.0), hair * rng.uniform(0.7, 1.25),
-            _IRIS[rng.integers(4 if tone > 0.5 else 2)],
-            float(rng.uniform(0.4, 1.0) if newborn_red else rng.uniform(0.0, 0.5)),
-            float(rng.beta(1, 3)), float(np.clip(rng.normal(1.0, 0.08), 0.8, 1.2)), int(kind),
-            float(rng.uniform(0.9, 1.5)), bool(rng.random() < (0.9 if adult else 0.6)),
-            bool(rng.random() < 0.25), float(rng.beta(1.5, 1.5) if adult else rng.beta(1, 2.5)),
-            int(rng.integers(fabrics)) if not adult and rng.random() < 0.08 else -1)
+            skin=np.clip(skin, 0.05, 1.0), hair=hair * rng.uniform(0.7, 1.25),
+            iris=_IRIS[rng.integers(4 if tone > 0.5 else 2)],
+            redness=float(rng.uniform(0.4, 1.0) if newborn_red else rng.uniform(0.0, 0.5)),
+            mottle=float(rng.beta(1, 3)), hands=float(np.clip(rng.normal(1.0, 0.08), 0.8, 1.2)),
+            hair_kind=int(kind), hairline=float(rng.uniform(0.9, 1.5)),
+            eyes_open=bool(rng.random() < (0.9 if adult else 0.6)),
+            mouth_open=bool(rng.random() < 0.25),
+            brows=float(rng.beta(1.5, 1.5) if adult else rng.beta(1, 2.5)),
+            pacifier=int(rng.integers(fabrics)) if not adult and rng.random() < 0.08 else -1)
 
     def offsets_m(self) -> np.ndarray:
         """(V,) how far hair stands off the skin, m."""
         face = face_map()
-        on = (clothing_map().head > 0.7) & (face[:, 2] > self.hairline - 1.0 * face[:, 1])
+        on = (tailor_map().head > 0.7) & (face[:, 2] > self.hairline - 1.0 * face[:, 1])
         thick = (0.0, 0.0, 0.005, 0.016)[self.hair_kind]
         return (thick * on * (1 + 0.3 * np.sin(9 * face[:, 0] + 7 * face[:, 2]))).astype(
             np.float32)
@@ -232,56 +234,3 @@ class Person:
     outfit: Outfit
     complexion: Complexion
     owner: int
-
-
-@functools.lru_cache(maxsize=1)
-def tailor_map() -> ClothingMap:
-    """The clothing map with `arm` and `leg` measured along the bones of the model at rest."""
-    vertices, heads = rest_pose(BodyShape())
-    shares = []
-    for chain, bones in ((('upperarm01', 'lowerarm01', 'wrist'),
-                          ('upperarm', 'lowerarm', 'wrist', 'finger', 'metacarpal')),
-                         (('upperleg01', 'lowerleg01', 'foot'),
-                          ('upperleg', 'lowerleg', 'foot', 'toe'))):
-        shares.append(sum(
-            np.clip(weight_of(bones, side), 0, 1)
-            * _share_along(vertices, np.stack([heads[f'{bone}.{side}'] for bone in chain]))
-            for side in 'LR').astype(np.float32))
-    return replace(clothing_map(), arm=shares[0], leg=shares[1])
-
-
-def _share_along(points: np.ndarray, chain: np.ndarray) -> np.ndarray:
-    """Share (V,), 0 to 1.1, of the way along a chain of bones (3, 3) nearest to points (V, 3)."""
-    lengths = np.linalg.norm(np.diff(chain, axis=0), axis=1)
-    distances, shares = [], []
-    for k in (0, 1):
-        direction = (chain[k + 1] - chain[k]) / lengths[k]
-        along = (points - chain[k]) @ direction
-        on_bone = np.clip(along, 0, lengths[k])
-        distances.append(np.linalg.norm(
-            points - chain[k] - on_bone[:, None] * direction, axis=1))
-        shares.append(k * lengths[0] + np.where(k == 1, np.clip(along, 0, None), on_bone))
-    nearest = np.where(distances[0] <= distances[1], shares[0], shares[1])
-    return np.clip(nearest / lengths.sum(), 0.0, 1.1)
-
-
-@functools.lru_cache(maxsize=1)
-def face_map() -> np.ndarray:
-    """(V, 4) float32 face coordinates of the vertices: left, back, up of the eyes' middle, in
-    distances between the eyes; and 1 on the body's left side, -1 on its right.
-    """
-    rest = pose_bodies(BodyShape(), {}, 1).rest_vertices_m
-    eye = clothing_map().eye > 0.9
-    left, right = rest[eye & (rest[:, 0] > 0)].mean(0), rest[eye & (rest[:, 0] < 0)].mean(0)
-    apart = float(np.linalg.norm(left - right))
-    face = (rest - (left + right) / 2) / apart
-    return np.column_stack([face, np.sign(rest[:, 0])]).astype(np.float32)
-
-
-@functools.lru_cache(maxsize=1)
-def tailor_columns() -> np.ndarray:
-    """(V, 12) float32: the clothing map and the face map, as the shading kernel reads them."""
-    where = tailor_map()
-    return np.column_stack([
-        where.arm, where.leg, where.head, where.hand, where.foot, where.height, where.front,
-        where.eye, face_map()]).astype(np.float32)

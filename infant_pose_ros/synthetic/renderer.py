@@ -12,9 +12,10 @@ from infant_pose_ros.synthetic import kernels, shading
 from infant_pose_ros.synthetic.bedding import drape
 from infant_pose_ros.synthetic.body import triangles
 from infant_pose_ros.synthetic.light import lens
-from infant_pose_ros.synthetic.outfits import Complexion, Outfit, Person, tailor_columns
+from infant_pose_ros.synthetic.outfits import Complexion, Outfit, Person
 from infant_pose_ros.synthetic.props import Prop
 from infant_pose_ros.synthetic.scene import Scene
+from infant_pose_ros.synthetic.tailor import tailor_columns
 from infant_pose_ros.synthetic.textures import fabric_bank, relief_bank
 
 SHADOW_SIZE, TOP_SIZE = 384, 128
@@ -35,6 +36,14 @@ class Rendering:
     image_rgb: np.ndarray
     depth_m: np.ndarray
     owner: np.ndarray
+
+    def depth_mm(self) -> np.ndarray:
+        """(H, W) uint16, mm: depth as files hold it, 65535 for that and more."""
+        return np.clip(np.rint(self.depth_m * 1000), 0, 65535).astype(np.uint16)
+
+    def mask(self) -> np.ndarray:
+        """(H, W) uint8: 255 on the person that the picture is of, 0 elsewhere."""
+        return np.where(self.owner == 1, 255, 0).astype(np.uint8)
 
 
 class Renderer:
@@ -66,7 +75,7 @@ class Renderer:
         Args:
             scene: everything but the body.
             vertices_m: (V, 3) world, or None for a picture without the scene's person.
-            rest_m: (V, 3) of the body at rest, which the cloth's pattern follows.
+            rest_m: (V, 3) of the body at rest, which the cloth's pattern follows; None likewise.
         """
         people = list(scene.others)
         if vertices_m is not None:
@@ -93,7 +102,8 @@ class Renderer:
             device=self.device)
         return self._develop(scene, image.numpy(), depth.numpy(), owner.numpy())
 
-    def _develop(self, scene, image, depth, owner) -> Rendering:
+    def _develop(self, scene: Scene, image: np.ndarray, depth: np.ndarray, owner: np.ndarray
+                 ) -> Rendering:
         """Average down when supersampled; lens; sensor."""
         width, height = scene.camera.width, scene.camera.height
         if self.supersample > 1:
@@ -110,6 +120,7 @@ class Renderer:
         return Rendering(np.array(image), depth, owner)
 
     def _look(self, scene: Scene, people: list[Person]) -> kernels.Look:
+        """The scene, its camera and the frame of its shadow map, for the kernels."""
         look = kernels.Look()
         for name in _SCENE:
             setattr(look, name, _as_warp(getattr(scene, name)))
@@ -133,7 +144,7 @@ class Renderer:
         look.num_body_faces, look.num_people = len(self._faces), len(people)
         return look
 
-    def _dresses(self, scene: Scene, people: list[Person]):
+    def _dresses(self, scene: Scene, people: list[Person]) -> wp.array:
         """The looks of everyone, on the device; of the scene's own person where nobody is."""
         rows = []
         for person in people or [Person(None, None, scene.outfit, scene.complexion, 2)]:
@@ -177,8 +188,8 @@ class Renderer:
             array(np.concatenate(rest), np.float32, wp.vec3),
             array(np.concatenate(faces), np.int32, wp.vec3i),
             array(tailor, np.float32, kernels.Tailor), array(fabric or [0], np.int32, int),
-            array(repeat or [1.0], np.float32, float), self._normals_buffer(base),
-            sum(len(part) for part in faces))
+            array(repeat or [1.0], np.float32, float),
+            wp.zeros(base, dtype=wp.vec3, device=self.device), sum(len(part) for part in faces))
         self._normals(mesh)
         if people:
             wp.launch(kernels.inflate, len(people) * size, [
@@ -187,22 +198,21 @@ class Renderer:
             self._normals(mesh)
         return mesh
 
-    def _normals_buffer(self, count: int):
-        return wp.zeros(count, dtype=wp.vec3, device=self.device)
-
     def _normals(self, mesh: _Mesh) -> None:
+        """Compute the mesh's normals anew, in place."""
         mesh.normals.zero_()
         wp.launch(kernels.vertex_normals, mesh.num_faces,
                   [mesh.vertices, mesh.faces, mesh.normals], device=self.device)
 
-    def _rasterise(self, screen, faces, width, height):
+    def _rasterise(self, screen: wp.array, faces: wp.array, width: int, height: int) -> wp.array:
+        """(width * height,) int64: the nearest face of each pixel, see `kernels.rasterise`."""
         pixels = wp.full(width * height, wp.int64(kernels.EMPTY_PIXEL), dtype=wp.int64,
                          device=self.device)
         wp.launch(kernels.rasterise, faces.shape[0], [screen, faces, width, height, pixels],
                   device=self.device)
         return pixels
 
-    def _shadow_map(self, scene: Scene, look, mesh: _Mesh):
+    def _shadow_map(self, scene: Scene, look: kernels.Look, mesh: _Mesh) -> wp.array:
         """Blurred mean and mean square (size, size) of the distance from the lamp, m."""
         screen = wp.empty(mesh.count, dtype=wp.vec3, device=self.device)
         wp.launch(kernels.to_light, mesh.count,
@@ -220,7 +230,7 @@ class Renderer:
         moments = cv2.blur(cv2.blur(moments, (scene.shadow_blur,) * 2), (scene.shadow_blur,) * 2)
         return wp.array(np.ascontiguousarray(moments), dtype=wp.vec2, device=self.device)
 
-    def _crowding(self, look, people: list[Person]):
+    def _crowding(self, look: kernels.Look, people: list[Person]) -> wp.array:
         """(size, size) 0..1: how much body stands close above each place of the sheet."""
         vertices_m = people[0].vertices_m if people else np.zeros((0, 3))
         near = vertices_m[vertices_m[:, 2] < 0.12]

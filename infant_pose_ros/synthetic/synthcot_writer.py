@@ -229,11 +229,10 @@ def write_frame(folder: Path, index: int, rendering: Rendering, scene: Scene,
     matrix = scene.world_to_camera
     joints_m = joints_world_m @ matrix[:, :3].T + matrix[:, 3]
     pixels = project(scene.camera, joints_m)
-    depth_mm = np.clip(np.rint(np.nan_to_num(rendering.depth_m, posinf=0.0) * 1000), 0, 65535)
     contents = {
         'rgb': _png(rendering.image_rgb[..., ::-1], _PNG),
-        'depth': _png(depth_mm.astype(np.uint16), _DEPTH_PNG),
-        'fg_mask': _png(np.where(rendering.owner == 1, 255, 0).astype(np.uint8), _DEPTH_PNG),
+        'depth': _png(rendering.depth_mm(), _DEPTH_PNG),
+        'fg_mask': _png(rendering.mask(), _DEPTH_PNG),
         'joints_2Ddep': ''.join(
             f'{x:.4f} {y:.4f} {z:.6f} {joint}\n'
             for joint, ((x, y), z) in enumerate(zip(pixels, joints_m[:, 2]))).encode(),

@@ -45,10 +45,8 @@ def _write_still(part: Path, index: int, still: Still, depth: bool) -> dict[str,
     _write_picture(part / f'{index:05d}.jpg', rendering.image_rgb[..., ::-1],
                    [cv2.IMWRITE_JPEG_QUALITY, scene.jpeg])
     if depth:
-        depth_mm = np.clip(np.rint(rendering.depth_m * 1000), 0, 65535).astype(np.uint16)
-        _write_picture(part / f'{index:05d}_depth.png', depth_mm, _FAST_PNG)
-        _write_picture(part / f'{index:05d}_mask.png',
-                       np.where(rendering.owner == 1, 255, 0).astype(np.uint8), _FAST_PNG)
+        _write_picture(part / f'{index:05d}_depth.png', rendering.depth_mm(), _FAST_PNG)
+        _write_picture(part / f'{index:05d}_mask.png', rendering.mask(), _FAST_PNG)
     row = {key: np.asarray(getattr(still.labels, key)) for key in LABEL_KEYS}
     row['intrinsics'] = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
     row['age_months'] = np.array(still.age_months)

@@ -8,7 +8,6 @@ from infant_pose_ros.skeleton import Joint, LEFT_RIGHT_PAIRS
 from infant_pose_ros.synthetic.body import (
     axis_rotation,
     BodyShape,
-    clothing_map,
     pose_bodies,
     rest_pose,
     weight_of,
@@ -98,12 +97,3 @@ def test_rotations_of_an_unknown_bone_or_a_wrong_shape_are_refused():
         pose_bodies(BodyShape(), {'tail': np.eye(3)[None]}, 1)
     with pytest.raises(InvalidInputError, match='spine01'):
         pose_bodies(BodyShape(), {'spine01': np.eye(3)[None]}, 2)
-
-
-def test_clothing_map_knows_limbs_from_trunk():
-    where = clothing_map()
-    assert where.arm.max() > 0.95 and where.leg.max() > 0.95
-    trunk = (where.arm < 0.02) & (where.leg < 0.02)
-    assert 0.1 < trunk.mean() < 0.9
-    assert ((where.arm > 0.3) & (where.leg > 0.3)).sum() == 0
-    assert where.height.min() == 0.0 and where.height.max() == 1.0
