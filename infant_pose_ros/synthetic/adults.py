@@ -6,7 +6,7 @@ import numpy as np
 
 from infant_pose_ros.synthetic.body import axis_rotation
 from infant_pose_ros.synthetic.capsules import CapsuleBody
-from infant_pose_ros.synthetic.contact import Placed, resolve, Surroundings
+from infant_pose_ros.synthetic.contact import LYING_SUPPORTS, Placed, resolve, Surroundings
 from infant_pose_ros.synthetic.kinematics import FREEDOM_INDEX, FREEDOM_NAMES, freedoms
 from infant_pose_ros.synthetic.movement import coloured_noise, plateau, within_limits
 
@@ -35,15 +35,19 @@ _DIFFERENT = {
     'sport': {'hip_flexion': (35, 38), 'knee_flexion': (45, 38), 'hip_abduction': (18, 18),
               'shoulder_raise': (40, 55), 'shoulder_forward': (30, 45),
               'elbow_flexion': (20, 40), 'spine_twist': (0, 14), 'spine_side': (0, 12)}}
-_LIMBS = {'arms': tuple(f'{name}.{side}' for side in 'LR' for name in ('elbow', 'wrist', 'fist')),
-          'legs': tuple(f'{name}.{side}' for side in 'LR' for name in (
-              'heel', 'toes', 'ankle', 'knee'))}
-_TRUNK = ('pelvis.L', 'pelvis.R', 'chest.L', 'chest.R', 'skull')
+# What a body that does not lie may rest on: whatever of it is lowest.
+_EVERYTHING = ('pelvis.L', 'pelvis.R', 'chest.L', 'chest.R', 'skull', *(
+    f'{name}.{side}' for names in (('elbow', 'wrist', 'fist'), ('heel', 'toes', 'ankle', 'knee'))
+    for side in 'LR' for name in names))
 
 
 def sample_placed(rng: np.random.Generator, body: CapsuleBody, moments: list[np.ndarray]
                   ) -> list[Placed]:
-    """Poses for each moment: arrays of times, s, that show one movement each."""
+    """Poses of one adult, one `Placed` for each of `moments`.
+
+    Args:
+        moments: times (F,), s, rising, of each; another kind of pose is drawn for each.
+    """
     kinds = list(KINDS)
     shares = np.array([KINDS[kind][0] for kind in kinds])
     placed = []
@@ -89,8 +93,6 @@ def _place(rng: np.random.Generator, body: CapsuleBody, kind: str, angles: np.nd
     sway = np.deg2rad(2.0) * coloured_noise(rng, times_s - times_s[0], 2, 0.05, 0.25, 0.8)
     turn = (axis_rotation(2, yaw + sway[:, 1]) @ axis_rotation(0, lean + sway[:, 0])
             @ axis_rotation(2 if kind == 'lie' else 1, np.full(len(times_s), roll)))
-    supports = ((('pelvis.L', 'pelvis.R'), 1.0), (('chest.L', 'chest.R'), 1.0),
-                (('skull', 'chin'), 2.5)) if kind == 'lie' else (
-                    ((_TRUNK + _LIMBS['arms'] + _LIMBS['legs']), 1.0),)
+    supports = LYING_SUPPORTS if kind == 'lie' else ((_EVERYTHING, 1.0),)
     interval = float(np.median(np.diff(times_s))) if len(times_s) > 1 else None
     return resolve(body, angles, turn, Surroundings(supports), interval)

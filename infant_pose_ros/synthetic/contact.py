@@ -9,14 +9,20 @@ couple the frames (a banded system), which keeps a movement smooth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from scipy.linalg import solveh_banded
 
+from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.synthetic.body import axis_rotation
 from infant_pose_ros.synthetic.capsules import CapsuleBody, crossings
-from infant_pose_ros.synthetic.kinematics import forward_points, FREEDOM_NAMES, freedoms
+from infant_pose_ros.synthetic.kinematics import (
+    forward_points,
+    FREEDOM_NAMES,
+    freedoms,
+    limb_of,
+)
 
 #: Flesh and mattress yield that far, m.
 SINK_M = 0.006
@@ -30,10 +36,11 @@ MIN_ITERATIONS, MAX_ITERATIONS, GOOD_ENOUGH_M = 6, 16, 0.0025
 _LIMIT_WEIGHT = 1e5
 
 _ACTIVE = tuple(index for index, name in enumerate(FREEDOM_NAMES) if not name.startswith('curl'))
-_LIMB_OF = tuple('trunk' if FREEDOM_NAMES[index][-2:] not in ('.L', '.R') else (
-    'leg' if FREEDOM_NAMES[index].startswith(('hip', 'knee', 'ankle')) else 'arm')
-    + FREEDOM_NAMES[index][-2:] for index in _ACTIVE)
+_LIMB_OF = tuple(limb_of(FREEDOM_NAMES[index]) for index in _ACTIVE)
 NUM_UNKNOWNS = len(_ACTIVE) + 3  # and height, and tilts about the world's x and y
+#: What a lying body rests on: `Surroundings.supports`.
+LYING_SUPPORTS = ((('pelvis.L', 'pelvis.R'), 1.0), (('chest.L', 'chest.R'), 1.0),
+                  (('skull', 'chin'), 2.5))
 
 
 def _columns() -> list[list[int]]:
@@ -92,16 +99,23 @@ class Surroundings:
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """A corrected pose: angles (F, D) degrees; world = turn (F, 3, 3) @ local + height (F,) z.
+    """Corrected poses: a point of the body at `p` lies at `turn @ p + (0, 0, height_m)`.
 
-    crossing_m: (F,) the deepest crossing that is left, of capsules or of the mattress beyond
-    `SINK_M`.
+    Attributes:
+        angles_deg: (F, D) in the order of `FREEDOM_NAMES`. turn: (F, 3, 3). height_m: (F,).
+        crossing_m: (F,) the deepest crossing that is left, of capsules or of the mattress beyond
+            `SINK_M`.
     """
 
     angles_deg: np.ndarray
     turn: np.ndarray
     height_m: np.ndarray
     crossing_m: np.ndarray
+
+    def replace_frames(self, which: np.ndarray, others: Placed) -> None:
+        """Overwrite the frames `which` (indices) with all of `others`, in place."""
+        for spec in fields(self):
+            getattr(self, spec.name)[which] = getattr(others, spec.name)
 
 
 class _Frames:
@@ -130,20 +144,24 @@ class _Frames:
         return frames
 
     def placed(self) -> Placed:
+        """The poses as they are now."""
         world, _ = self.points(with_slopes=False)
         return Placed(self.corrected(), self.turn(), self.height(), _worst(self.body, world))
 
     def corrected(self) -> np.ndarray:
+        """Angles (F, D), degrees, within their limits."""
         angles = self.angles.copy()
         angles[:, _ACTIVE] = np.clip(
             angles[:, _ACTIVE] + self.unknowns[:, :-3] * _STD, _LOW, _HIGH)
         return angles
 
     def turn(self) -> np.ndarray:
+        """(F, 3, 3) of the trunk, tilts included."""
         tilt = self.unknowns[:, -2:] * TILT_STD_RAD
         return axis_rotation(0, tilt[:, 0]) @ axis_rotation(1, tilt[:, 1]) @ self.base
 
     def height(self) -> np.ndarray:
+        """(F,) of the hips above the mattress, m."""
         return self.start_m + self.unknowns[:, -3] * HEIGHT_STD_M
 
     def points(self, with_slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
@@ -317,8 +335,14 @@ def resolve(body: CapsuleBody, angles_deg: np.ndarray, turn: np.ndarray, around:
 
     Args:
         angles_deg: (F, D) wished, in the order of `FREEDOM_NAMES`. turn: (F, 3, 3) of the trunk.
-        around: what pulls. interval_s: time between frames; None: frames on their own.
+        around: what pulls. interval_s: time between frames, above 0; None: frames on their own.
+
+    Raises:
+        InvalidInputError: an interval that is not above 0.
     """
+    if interval_s is not None and not interval_s > 0:
+        raise InvalidInputError(
+            f'interval_s: must be above 0, or None for frames on their own, got {interval_s}')
     if interval_s is None:
         return _resolve_alone(body, angles_deg, turn, around)
     frames = _Frames(body, angles_deg, turn, coupled=True)
@@ -342,9 +366,7 @@ def _resolve_alone(body: CapsuleBody, angles_deg: np.ndarray, turn: np.ndarray,
         for number in range(MIN_ITERATIONS, MAX_ITERATIONS):
             if _advance(rest, near, 0.0, number):
                 break
-        better = rest.placed()
-        for name in ('angles_deg', 'turn', 'height_m', 'crossing_m'):
-            getattr(placed, name)[left] = getattr(better, name)
+        placed.replace_frames(left, rest.placed())
     return placed
 
 

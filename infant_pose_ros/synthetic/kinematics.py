@@ -47,6 +47,14 @@ def freedoms() -> dict[str, Freedom]:
     return named
 
 
+def limb_of(freedom: str) -> str:
+    """`arm.L`, `arm.R`, `leg.L`, `leg.R` or `trunk`: which part of the body a freedom moves."""
+    base, _, side = freedom.partition('.')
+    if not side:
+        return 'trunk'
+    return f'{"leg" if base in LEG_FREEDOMS else "arm"}.{side}'
+
+
 FREEDOM_NAMES: tuple[str, ...] = tuple(freedoms())
 FREEDOM_INDEX = {name: index for index, name in enumerate(FREEDOM_NAMES)}
 

@@ -15,7 +15,13 @@ from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.synthetic import adults
 from infant_pose_ros.synthetic.body import axis_rotation, BodyShape, pose_bodies, PosedBodies
 from infant_pose_ros.synthetic.capsules import CapsuleBody, measure
-from infant_pose_ros.synthetic.contact import Goal, Placed, resolve, Surroundings
+from infant_pose_ros.synthetic.contact import (
+    Goal,
+    LYING_SUPPORTS,
+    Placed,
+    resolve,
+    Surroundings,
+)
 from infant_pose_ros.synthetic.kinematics import FREEDOM_INDEX, rotations_from_angles
 from infant_pose_ros.synthetic.movement import LYING, Movement, REGIONS, sample_movement
 
@@ -25,8 +31,6 @@ MOMENT_GAP_S = 5.0
 TOLERANCE_M, MAX_DRAWS = 0.005, 4
 #: So much time around a moment that can't be had is passed over.
 PAST_S = 0.6
-_SUPPORTS = ((('pelvis.L', 'pelvis.R'), 1.0), (('chest.L', 'chest.R'), 1.0),
-             (('skull', 'chin'), 2.5))
 # How strongly the parts of resting limbs sink.
 _SINKING = {'elbow': 1.0, 'fist': 0.9, 'knee': 0.35, 'ankle': 0.35}
 
@@ -56,12 +60,12 @@ def sample_infant(rng: np.random.Generator, times_s: np.ndarray, roll_rad: float
         shape: the infant; None: drawn.
 
     Raises:
-        InvalidInputError: the times are empty or don't rise.
+        InvalidInputError: the times are empty, not finite or don't rise.
     """
     times_s = _checked_times(times_s)
     shape = BodyShape.sample(rng) if shape is None else shape
     body = measure(shape)
-    moments = np.split(times_s, 1 + np.flatnonzero(np.diff(times_s) > MOMENT_GAP_S))
+    moments = _moments(times_s)
     if max(len(moment) for moment in moments) == 1:
         return _bodies(shape, [_sample_stills(rng, body, len(moments), roll_rad)])
     return _bodies(shape, [_sample_moment(rng, body, moment, roll_rad) for moment in moments])
@@ -101,8 +105,7 @@ def _sample_stills(rng: np.random.Generator, body: CapsuleBody, count: int,
         if best is None:
             best = placed
         else:
-            for name in ('angles_deg', 'turn', 'height_m', 'crossing_m'):
-                getattr(best, name)[missing] = getattr(placed, name)
+            best.replace_frames(missing, placed)
         missing = np.flatnonzero(best.crossing_m > TOLERANCE_M)
         if not len(missing):
             break
@@ -116,19 +119,32 @@ def _sample_wish(rng: np.random.Generator, times_s: np.ndarray, roll_rad: float 
 
 
 def sample_adult(rng: np.random.Generator, times_s: np.ndarray) -> PosedBodies:
-    """An adult in everyday poses, on or lying on the plane z = 0; arguments as `sample_infant`."""
+    """One adult in everyday poses, standing, sitting or lying on the plane z = 0.
+
+    Args:
+        times_s: as in `sample_infant`; another kind of pose is drawn after each longer gap.
+
+    Raises:
+        InvalidInputError: as `sample_infant`.
+    """
     times_s = _checked_times(times_s)
     shape = BodyShape.sample_adult(rng)
-    moments = np.split(times_s, 1 + np.flatnonzero(np.diff(times_s) > MOMENT_GAP_S))
+    moments = _moments(times_s)
     placed = adults.sample_placed(rng, measure(shape), moments)
     return _bodies(shape, placed)
 
 
+def _moments(times_s: np.ndarray) -> list[np.ndarray]:
+    """Times of each movement."""
+    return np.split(times_s, 1 + np.flatnonzero(np.diff(times_s) > MOMENT_GAP_S))
+
+
 def _checked_times(times_s: np.ndarray) -> np.ndarray:
     times_s = np.asarray(times_s, dtype=np.float64)
-    if times_s.ndim != 1 or not len(times_s) or (np.diff(times_s) < 0).any():
-        raise InvalidInputError(
-            f'times_s: must be one or more times in rising order, got shape {times_s.shape}')
+    if times_s.ndim != 1 or not len(times_s) or not np.isfinite(times_s).all() or (
+            np.diff(times_s) <= 0).any():
+        raise InvalidInputError('times_s: must be one or more finite times, each later than the '
+                                f'one before, got shape {times_s.shape}')
     return times_s
 
 
@@ -161,7 +177,7 @@ def _resolve(body: CapsuleBody, movement: Movement, loose: np.ndarray, interval_
                 if joint in gravity:
                     gravity[joint] = gravity[joint] * (1 - weight)
     goals = tuple(Goal(*pair, weight) for pair, weight in movement.reaches.items())
-    return resolve(body, movement.angles_deg, turn, Surroundings(_SUPPORTS, gravity, goals),
+    return resolve(body, movement.angles_deg, turn, Surroundings(LYING_SUPPORTS, gravity, goals),
                    interval_s)
 
 

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from infant_pose_ros.synthetic.kinematics import FREEDOM_INDEX, FREEDOM_NAMES, freedoms
+from infant_pose_ros.synthetic.kinematics import (
+    FREEDOM_INDEX,
+    FREEDOM_NAMES,
+    freedoms,
+    limb_of,
+)
 
 SUPINE, PRONE, LEFT_SIDE, RIGHT_SIDE = 'supine', 'prone', 'left_side', 'right_side'
 #: (share, roll about the trunk's axis in degrees: mean, std).
@@ -43,14 +48,7 @@ _LOW = np.array([freedom.low for freedom in freedoms().values()])
 _HIGH = np.array([freedom.high for freedom in freedoms().values()])
 
 
-def _region(name: str) -> int:
-    if name[-2:] not in ('.L', '.R'):
-        return REGIONS.index('trunk')
-    limb = 'leg' if name.startswith(('hip', 'knee', 'ankle')) else 'arm'
-    return REGIONS.index(limb + name[-2:])
-
-
-_REGION_OF = np.array([_region(name) for name in FREEDOM_NAMES])
+_REGION_OF = np.array([REGIONS.index(limb_of(name)) for name in FREEDOM_NAMES])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.synthetic.body import axis_rotation, BodyShape
 from infant_pose_ros.synthetic.capsules import measure
-from infant_pose_ros.synthetic.contact import Goal, resolve, SINK_M, Surroundings
+from infant_pose_ros.synthetic.contact import Goal, Placed, resolve, SINK_M, Surroundings
 from infant_pose_ros.synthetic.kinematics import forward_points, FREEDOM_INDEX, freedoms
 
 SUPPORTS = ((('pelvis.L', 'pelvis.R'), 1.0), (('chest.L', 'chest.R'), 1.0))
@@ -65,6 +66,23 @@ def test_a_goal_brings_the_hand_to_the_mouth(body):
     gap = np.linalg.norm(points[body.point('fist.L')] - points[body.point('mouth')])
     assert gap < 0.045
     assert placed.crossing_m.max() < 0.004
+
+
+def test_a_time_between_frames_of_nothing_is_refused(body):
+    with pytest.raises(InvalidInputError, match='interval_s'):
+        resolve(body, angles_of(), ON_ITS_BACK, Surroundings(SUPPORTS), 0.0)
+
+
+def test_some_frames_are_replaced_by_others():
+    def placed(*values):
+        values = np.array(values)
+        return Placed(values[:, None], values[:, None, None] * np.eye(3), values + 1, values + 2)
+    poses = placed(0.0, 1.0, 2.0)
+    poses.replace_frames(np.array([2, 0]), placed(7.0, 8.0))
+    assert poses.angles_deg[:, 0].tolist() == [8.0, 1.0, 7.0]
+    assert poses.turn[:, 1, 1].tolist() == [8.0, 1.0, 7.0]
+    assert poses.height_m.tolist() == [9.0, 2.0, 8.0]
+    assert poses.crossing_m.tolist() == [10.0, 3.0, 9.0]
 
 
 def test_a_sequence_is_corrected_smoothly(body):

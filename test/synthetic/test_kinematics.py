@@ -8,6 +8,7 @@ from infant_pose_ros.synthetic.kinematics import (
     forward_points,
     FREEDOM_INDEX,
     freedoms,
+    limb_of,
     MarkedPoint,
     rotations_from_angles,
 )
@@ -16,6 +17,12 @@ from infant_pose_ros.synthetic.kinematics import (
 def test_axis_angle_about_z_turns_x_to_y():
     turned = axis_angle(np.array([0.0, 0.0, 2.0]), np.array([np.pi / 2]))[0] @ [1.0, 0.0, 0.0]
     assert turned == pytest.approx([0.0, 1.0, 0.0], abs=1e-12)
+
+
+def test_every_freedom_moves_one_part_of_the_body():
+    assert [limb_of(name) for name in (
+        'knee_flexion.L', 'hip_rotation.R', 'ankle.R', 'wrist.L', 'curl.R', 'head_nod')] == [
+            'leg.L', 'leg.R', 'leg.R', 'arm.L', 'arm.R', 'trunk']
 
 
 def test_light_kinematics_agrees_with_the_body_model():

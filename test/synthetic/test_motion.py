@@ -105,7 +105,8 @@ def test_pressing_flattens_softly_and_leaves_the_rest_alone():
     assert pressed.min() >= 0.0
 
 
-@pytest.mark.parametrize('times', [np.zeros(0), np.array([1.0, 0.0]), np.zeros((2, 2))])
+@pytest.mark.parametrize('times', [
+    np.zeros(0), np.array([1.0, 0.0]), np.zeros(2), np.zeros((2, 2)), np.array([0.0, np.nan])])
 def test_times_that_do_not_rise_are_refused(times):
     with pytest.raises(InvalidInputError, match='times_s'):
         sample_infant(np.random.default_rng(0), times)
