@@ -23,6 +23,7 @@ def look_at(position_m: np.ndarray, target_m: np.ndarray, roll_rad: float) -> np
 
 def _lens(rng: np.random.Generator, size_wh: tuple[int, int], low_deg: float, high_deg: float
           ) -> Camera:
+    """Intrinsics of a lens; limits of the field of view across the picture, degrees."""
     width, height = size_wh
     field = np.deg2rad(low_deg + (high_deg - low_deg) * rng.beta(1.2, 1.8))
     focal = width / (2 * np.tan(field / 2))
@@ -34,11 +35,15 @@ def sample_camera(rng: np.random.Generator, keypoints_m: np.ndarray, size_wh: tu
                   intrinsics: Camera | None = None) -> tuple[Camera, np.ndarray]:
     """A camera 0.5 to 1.5 m above the infant, 45 to 100 degrees wide, tilted, at any roll.
 
-    The infant is often off the centre and at times partly outside.
+    The infant is often off the centre and at times partly outside. Where no such camera shows it
+    at a fitting size, the camera stands 0.4 to 2.5 m away.
 
     Args:
         keypoints_m: (F, 16, 3) of the whole clip, world. size_wh: picture, px.
         intrinsics: of the camera, where they are fixed; drawn otherwise.
+
+    Returns:
+        The intrinsics and the world-to-camera matrix (3, 4).
     """
     points = keypoints_m.reshape(-1, 3)
     middle = (points.min(0) + points.max(0)) / 2
@@ -69,6 +74,9 @@ def sample_adult_camera(rng: np.random.Generator, keypoints_m: np.ndarray,
 
     Args:
         keypoints_m: (1, 16, 3) world. size_wh: picture, px.
+
+    Returns:
+        As `sample_camera`.
     """
     camera = _lens(rng, size_wh, 40, 95)
     middle = (keypoints_m[0].min(0) + keypoints_m[0].max(0)) / 2

@@ -12,12 +12,13 @@ from infant_pose_ros.structures import Camera
 from infant_pose_ros.synthetic.renderer import Rendering
 from infant_pose_ros.synthetic.scene import Scene
 
-#: A keypoint lies inside the body: surface this much nearer, over the body length, still is it.
+# A keypoint lies inside the body: a surface is the body's own up to this much nearer to the
+# camera, over the body length.
 _FLESH = np.full(NUM_KEYPOINTS, 0.12)
 _FLESH[[Joint.PELVIS, Joint.L_HIP, Joint.R_HIP, Joint.THORAX, Joint.UPPER_NECK]] = 0.24
 _PATCH_PX = 2
-#: An infant that fills less of the picture than this is not there.
-MIN_INFANT_SHARE = 0.003
+#: A person that fills less of the picture than this is not there.
+MIN_PERSON_SHARE = 0.003
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,7 @@ class FrameLabels:
     Attributes:
         keypoints_px: (16, 2) frame px. keypoints_m: (16, 3) camera frame, m.
         visible: (16,) bool, inside the picture and not hidden. box_xyxy: (4,) of the visible
-            infant's pixels. body_length_m: crown to heel.
+            person's pixels; x1, y1 are exclusive. body_length_m: crown to heel.
     """
 
     keypoints_px: np.ndarray
@@ -39,9 +40,13 @@ class FrameLabels:
 
 def label_frame(scene: Scene, rendering: Rendering, keypoints_world_m: np.ndarray,
                 body_length_m: float) -> FrameLabels | None:
-    """Truth of a rendering; None where too little of the infant is seen."""
+    """Truth of a rendering; None where too little of the person is seen.
+
+    Args:
+        keypoints_world_m: (16, 3). body_length_m: crown to heel.
+    """
     mask = rendering.owner == 1
-    if mask.mean() < MIN_INFANT_SHARE:
+    if mask.mean() < MIN_PERSON_SHARE:
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=float)
@@ -62,6 +67,10 @@ def empty_labels() -> FrameLabels:
 
 def _visible(rendering: Rendering, camera: Camera, keypoints_px: np.ndarray,
              depth_m: np.ndarray, flesh_m: np.ndarray) -> np.ndarray:
+    """(16,) bool: inside the picture, and most pixels around it show the body or what is behind.
+
+    `depth_m`, `flesh_m`: (16,) of the keypoints along the optical axis, and how deep they lie.
+    """
     finite = np.isfinite(keypoints_px).all(1)
     column, row = np.rint(np.where(finite[:, None], keypoints_px, -1)).astype(int).T
     inside = finite & (column >= 0) & (row >= 0) & (column < camera.width) & (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+if TYPE_CHECKING:
+    from infant_pose_ros.synthetic.scene import Scene
 
 
 def lamp(elevation_rad: float, azimuth_rad: float) -> np.ndarray:
@@ -67,8 +70,8 @@ def sample_light(rng: np.random.Generator, towards_camera: np.ndarray) -> dict:
     return fields
 
 
-def lens(scene, image: np.ndarray) -> np.ndarray:
-    """Blur, motion, coarse sensors and sharpening, on (H, W, 3) uint8."""
+def lens(scene: Scene, image: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) uint8 after blur, motion blur, a coarse sensor and sharpening."""
     if scene.blur_px > 0:
         image = cv2.GaussianBlur(image, (0, 0), scene.blur_px)
     length = float(np.hypot(*scene.motion_px))
@@ -87,8 +90,3 @@ def lens(scene, image: np.ndarray) -> np.ndarray:
         soft = cv2.GaussianBlur(image, (0, 0), 1.5)
         image = cv2.addWeighted(image, 1 + scene.sharpen, soft, -scene.sharpen, 0)
     return image
-
-
-def calm(scene):
-    """The scene without what would spoil a clip: the shake of the camera and a coarse sensor."""
-    return replace(scene, motion_px=np.zeros(2), coarse=1.0)

@@ -9,8 +9,8 @@ import numpy as np
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.geometry.growth import DEFAULT_BODY_LENGTH_M
 from infant_pose_ros.synthetic.body import axis_rotation
+from infant_pose_ros.synthetic.camera import sample_camera
 from infant_pose_ros.synthetic.motion import sample_adult, sample_infant
-from infant_pose_ros.synthetic.scene import sample_camera
 
 POSES_PER_INFANT = 32
 

@@ -33,7 +33,7 @@ def _random_curve(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, 
 
 
 def _toy(rng: np.random.Generator, centre_xy: np.ndarray, fabrics: int) -> list[Prop]:
-    """A ball, block, cushion, rattle or soft animal that stands on the bed."""
+    """A ball, block, cushion, rattle, bottle or soft animal that lies on the bed."""
     def fabric():
         return int(rng.integers(fabrics))
     kind = rng.choice(['ball', 'block', 'cushion', 'rattle', 'animal', 'bottle'])
@@ -69,7 +69,7 @@ def _toy(rng: np.random.Generator, centre_xy: np.ndarray, fabrics: int) -> list[
     return [Prop(*joined(parts), fabric(), 6.0)]
 
 
-def hand(rng: np.random.Generator, wrist: np.ndarray, towards: np.ndarray, size: float) -> Mesh:
+def _hand(rng: np.random.Generator, wrist: np.ndarray, towards: np.ndarray, size: float) -> Mesh:
     """An adult's hand: palm, four fingers, thumb. `towards`: (3,) unit vector of the fingers."""
     side = np.cross(towards, [0.0, 0.0, 1.0])
     side /= np.linalg.norm(side) + 1e-9
@@ -104,7 +104,7 @@ def _reaching_arm(rng: np.random.Generator, middle: np.ndarray, reach: float, fa
     shoulder = elbow + (away + rng.normal(0, 0.3, 3) * [1, 1, 0]) * 0.35
     towards = (at - wrist) / np.linalg.norm(at - wrist)
     sleeve = int(rng.integers(fabrics))
-    return [Prop(*hand(rng, wrist, towards, size), SKIN, 4.0),
+    return [Prop(*_hand(rng, wrist, towards, size), SKIN, 4.0),
             Prop(*capsule(wrist, elbow, (0.026, 0.040)), SKIN, 4.0),
             Prop(*capsule(cuff, elbow, (0.042, 0.055)), sleeve, 4.0),
             Prop(*capsule(elbow, shoulder, (0.055, 0.070)), sleeve, 4.0)]

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from infant_pose_ros.structures import Camera
-from infant_pose_ros.synthetic.bedding import (
-    Blanket,
-    drape,
-    loose_cloth,
-    sample_bed,
-    sample_blanket,
-)
-from infant_pose_ros.synthetic.camera import look_at, sample_adult_camera, sample_camera
-from infant_pose_ros.synthetic.light import calm, sample_light
+from infant_pose_ros.synthetic.bedding import Blanket, loose_cloth, sample_bed, sample_blanket
+from infant_pose_ros.synthetic.camera import sample_adult_camera, sample_camera
+from infant_pose_ros.synthetic.light import sample_light
 from infant_pose_ros.synthetic.outfits import Complexion, Outfit, Person
 from infant_pose_ros.synthetic.props import Prop, sample_props, sample_room
-
-__all__ = ['Blanket', 'Complexion', 'drape', 'look_at', 'Outfit', 'Person', 'Prop',
-           'sample_adult_camera', 'sample_adult_scene', 'sample_camera', 'sample_scene', 'Scene']
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +29,14 @@ class Scene:
             metre. sheet_centre: (2,) of the bed. mattress_m: half sizes of the bed (x, y).
         drop_m: floor below the mattress. wall_m: distance of the walls.
         pad_box: x, y, half length, half width of a changing pad, turned by pad_angle.
-        folds, creases: strength of the sheet's relief, soft and sharp. wrinkles: of clothes.
+        relief: which of the bank's reliefs sheet and clothes have. folds, creases: strength of
+            the sheet's, soft and sharp. wrinkles: strength of the clothes'.
         grey: an infrared-like picture. noise: sensor noise, 0..1. gain: (3,) RGB. gamma: tone.
         vignette: fall of brightness towards the corners, about `vignette_centre` (2,).
         blur_px: lens blur. motion_px: (2,) motion blur. sharpen: strength. coarse: resolution
-            of the sensor over the picture's. jpeg: quality.
+            of the sensor over the picture's. jpeg: quality of the file, 0..100.
+        props: things. blanket: over the person, None for none. others: people beside it.
+        seed: of the sensor's noise, below 2^31.
     """
 
     camera: Camera
@@ -87,7 +81,7 @@ class Scene:
     jpeg: int
     props: tuple[Prop, ...] = ()
     blanket: Blanket | None = None
-    others: tuple[Person, ...] = field(default=())
+    others: tuple[Person, ...] = ()
     seed: int = 0
 
 
@@ -111,7 +105,9 @@ def sample_scene(rng: np.random.Generator, keypoints_m: np.ndarray, size_wh: tup
         complexion=Complexion.sample(rng, fabrics), **bed,
         **sample_light(rng, -matrix[2, :3]), wrinkles=rng.uniform(0.2, 1.2), props=props,
         blanket=sample_blanket(rng, keypoints_m, fabrics), seed=int(rng.integers(2 ** 31)))
-    return scene if len(keypoints_m) == 1 else calm(scene)
+    if len(keypoints_m) == 1:
+        return scene
+    return replace(scene, motion_px=np.zeros(2), coarse=1.0)
 
 
 def sample_adult_scene(rng: np.random.Generator, keypoints_m: np.ndarray,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.synthetic.body import PosedBodies
 from infant_pose_ros.synthetic.bystanders import sample_bystander
 from infant_pose_ros.synthetic.labels import empty_labels, FrameLabels, label_frame
 from infant_pose_ros.synthetic.motion import sample_adult, sample_infant
@@ -19,7 +20,7 @@ POSES_PER_BODY = 4
 #: Share of infants' stills with an adult beside the cot, and of empty beds.
 BYSTANDER_SHARE, BYSTANDER_SHARE_OF_EMPTY = 0.06, 0.4
 PEOPLE = ('infants', 'adults')
-# Streams of random numbers that leave the others as they are.
+# Random numbers of their own, so that bodies and scenes do not depend on these draws.
 _EMPTY_STREAM, _BYSTANDER_STREAM = 101, 102
 
 
@@ -41,18 +42,23 @@ class Still:
 def render_stills(renderer: Renderer, seed: int, first: int, count: int,
                   size_wh: tuple[int, int], people: str = 'infants', negatives: float = 0.0
                   ) -> Iterator[Still]:
-    """Yield `count` stills; numbers start at `first`. A still depends on seed and number alone.
+    """Yield `count` stills; numbers start at `first`.
+
+    With the same arguments a still depends on seed and number alone.
 
     Args:
         first, count: multiples of `POSES_PER_BODY`. size_wh: picture, px.
         people: 'infants' or 'adults'. negatives: share of infants' stills whose bed is empty.
 
     Raises:
-        InvalidInputError: unknown people, or a share outside 0..1.
+        InvalidInputError: unknown people, a share outside 0..1, or half a body's stills.
     """
     if people not in PEOPLE or not 0 <= negatives <= 1:
         raise InvalidInputError(f'render_stills: people must be one of {PEOPLE} and negatives '
                                 f'0..1, got {people!r} and {negatives}')
+    if first % POSES_PER_BODY or count % POSES_PER_BODY:
+        raise InvalidInputError(f'render_stills: first and count must be multiples of '
+                                f'{POSES_PER_BODY}, got {first} and {count}')
     for number in range(first, first + count, POSES_PER_BODY):
         rng = np.random.default_rng([seed, number])
         times_s = np.arange(POSES_PER_BODY) * 30.0
@@ -63,9 +69,13 @@ def render_stills(renderer: Renderer, seed: int, first: int, count: int,
                         size_wh, people, bool(empty[pose] < negatives and people == 'infants'))
 
 
-def _draw(renderer: Renderer, rng: np.random.Generator, stream: list[int], bodies, pose: int,
-          size_wh: tuple[int, int], people: str, empty: bool) -> Still:
-    """One still; scenes are drawn until enough of the person is seen."""
+def _draw(renderer: Renderer, rng: np.random.Generator, stream: list[int],
+          bodies: PosedBodies, pose: int, size_wh: tuple[int, int], people: str, empty: bool
+          ) -> Still:
+    """One still; scenes are drawn until enough of the person is seen.
+
+    `stream` seeds the numbers that a bystander is drawn with.
+    """
     sample = sample_scene if people == 'infants' else sample_adult_scene
     keypoints = bodies.keypoints_m[pose]
     others = np.random.default_rng(stream)

@@ -18,10 +18,11 @@ from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.skeleton import HEAD_SEGMENT, Joint
 from infant_pose_ros.structures import Camera
 from infant_pose_ros.synthetic.body import BodyShape, PosedBodies
+from infant_pose_ros.synthetic.camera import look_at
 from infant_pose_ros.synthetic.light import lamp
 from infant_pose_ros.synthetic.motion import sample_infant
 from infant_pose_ros.synthetic.props import SKIN
-from infant_pose_ros.synthetic.scene import look_at, sample_scene, Scene
+from infant_pose_ros.synthetic.scene import sample_scene, Scene
 
 VERSION = 1
 RATE_HZ = 30.0
@@ -29,10 +30,19 @@ NUM_FRAMES = FRAMES_PER_VIDEO
 CAMERA = Camera(*INTRINSICS, *SIZE_WH)
 #: Head unit of PCKh over the length of the head segment: about MINI-RGBD's 20 to 30 mm.
 UNIT_SHARE = 0.25
-#: How far, in months, a drawn body's age may be from the table's.
-AGE_TOLERANCE = 0.3
+#: How far a drawn body's age may be from the table's.
+AGE_TOLERANCE_MONTHS = 0.3
 #: Roll about the trunk, degrees.
 ROLL_DEG = {'supine': 0.0, 'prone': 180.0, 'side': 75.0}
+#: Light -> elevation of the lamp in degrees (of no account where it sits at the camera), strength
+#: of the lamp and of the light around, exposure, noise of the sensor, softness of shadows, fall of
+#: brightness towards the corners.
+LIGHTS = {
+    'day': (68.0, 0.50, 0.62, 1.0, 0.006, 25, 0.1),
+    'warm': (42.0, 0.72, 0.42, 1.0, 0.010, 9, 0.2),
+    'dim': (55.0, 0.55, 0.50, 0.42, 0.028, 15, 0.3),
+    'infrared': (90.0, 0.80, 0.20, 1.0, 0.020, 5, 1.2),
+}
 #: Far beyond the seeds that people take for stills (whose banks have seeds x 100,003 + shard).
 _FIRST_SEED = 1 << 40
 
@@ -98,7 +108,7 @@ def sequence_shape(plan: Plan) -> BodyShape:
     """The body of a sequence: the first drawn one of about the planned age."""
     rng = np.random.default_rng([plan.seed, 0])
     shape = BodyShape.sample(rng)
-    while abs(shape.age_months - plan.age_months) > AGE_TOLERANCE:
+    while abs(shape.age_months - plan.age_months) > AGE_TOLERANCE_MONTHS:
         shape = BodyShape.sample(rng)
     return shape
 
@@ -139,17 +149,6 @@ def _light(kind: str, azimuth_rad: float, towards_camera: np.ndarray) -> dict:
         'noise': noise, 'shadow_blur': blur, 'vignette': vignette, 'vignette_centre': np.zeros(2),
         'fill': np.zeros(3), 'beam_dark': 1.0, 'gamma': 1.0, 'blur_px': 0.6,
         'motion_px': np.zeros(2), 'sharpen': 0.0, 'coarse': 1.0}
-
-
-#: Light -> elevation of the lamp in degrees (of no account where it sits at the camera), strength
-#: of the lamp and of the light around, exposure, noise of the sensor, softness of shadows, fall of
-#: brightness towards the corners.
-LIGHTS = {
-    'day': (68.0, 0.50, 0.62, 1.0, 0.006, 25, 0.1),
-    'warm': (42.0, 0.72, 0.42, 1.0, 0.010, 9, 0.2),
-    'dim': (55.0, 0.55, 0.50, 0.42, 0.028, 15, 0.3),
-    'infrared': (90.0, 0.80, 0.20, 1.0, 0.020, 5, 1.2),
-}
 
 
 def _fits(plan: Plan, scene: Scene) -> bool:

@@ -5,9 +5,10 @@ import pytest
 
 from infant_pose_ros.geometry.cameras import project
 from infant_pose_ros.skeleton import Joint
+from infant_pose_ros.synthetic.bedding import Blanket
+from infant_pose_ros.synthetic.camera import look_at
 from infant_pose_ros.synthetic.labels import label_frame
-from infant_pose_ros.synthetic.renderer import Renderer
-from infant_pose_ros.synthetic.scene import look_at
+from infant_pose_ros.synthetic.renderer import Renderer, Rendering
 
 
 def above(scene, bodies):
@@ -58,8 +59,6 @@ def test_keypoints_lie_on_the_infant_and_the_camera_sees_left_as_left(renderer, 
 
 
 def test_a_covered_infant_has_no_visible_keypoints_there(renderer, scene, bodies):
-    from infant_pose_ros.synthetic.scene import Blanket
-
     scene = above(scene, bodies)
     head = bodies.keypoints_m[0, Joint.HEAD_TOP, :2]
     feet = bodies.keypoints_m[0, [Joint.L_ANKLE, Joint.R_ANKLE], :2].mean(0)
@@ -69,12 +68,21 @@ def test_a_covered_infant_has_no_visible_keypoints_there(renderer, scene, bodies
     covered_scene = dataclasses.replace(scene, blanket=blanket)
     covered = label_frame(
         covered_scene, render(renderer, covered_scene, bodies), bodies.keypoints_m[0], 0.6)
-    beyond = bodies.keypoints_m[0, :, :2] @ towards > blanket.edge_m + 0.02
-    assert beyond.sum() >= 3
+    along = bodies.keypoints_m[0, :, :2] @ towards
+    beyond, clear = along > blanket.edge_m + 0.02, along < blanket.edge_m - 0.05
+    assert beyond.sum() >= 3 and free.visible[beyond].any()
     assert not covered.visible[beyond].any()
-    assert np.array_equal(covered.visible[~beyond & ~covered.visible],
-                          np.zeros((~beyond & ~covered.visible).sum(), bool))
-    assert free.visible.sum() > covered.visible.sum()
+    assert free.visible[clear].sum() >= 3
+    assert np.array_equal(covered.visible[clear], free.visible[clear])
+
+
+def test_depth_and_mask_as_files_hold_them():
+    rendering = Rendering(np.zeros((1, 4, 3), np.uint8),
+                          np.array([[0.0004, 1.2346, 70.0, 0.5]], np.float32),
+                          np.array([[0, 1, 2, 1]], np.uint8))
+    assert rendering.depth_mm().tolist() == [[0, 1235, 65535, 500]]
+    assert rendering.depth_mm().dtype == np.uint16
+    assert rendering.mask().tolist() == [[0, 255, 0, 255]] and rendering.mask().dtype == np.uint8
 
 
 def test_an_infant_out_of_the_picture_has_no_labels(renderer, scene, bodies):

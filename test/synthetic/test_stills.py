@@ -58,13 +58,25 @@ def test_cameras_are_above_with_lenses_of_45_to_100_degrees(infants):
         assert np.deg2rad(44.9) < field < np.deg2rad(100.1)
 
 
-def test_empty_beds_have_no_labels_and_leave_the_other_stills_alone(renderer):
+def test_empty_beds_have_no_labels(renderer):
     mixed = list(render_stills(renderer, 9, 0, 4, SIZE, negatives=1.0))
+    assert len(mixed) == 4
     for still in mixed:
         assert not (still.rendering.owner == 1).any()
         assert np.isnan(still.labels.keypoints_px).all() and np.isnan(still.age_months)
         assert np.isnan(still.labels.box_xyxy).all() and not still.labels.visible.any()
         assert np.isnan(still.labels.keypoints_m).all()
+
+
+def test_empty_beds_leave_other_infants_alone(renderer, infants):
+    mixed = list(render_stills(renderer, 9, 0, 24, SIZE, negatives=0.2))
+    empty = [np.isnan(still.age_months) for still in mixed]
+    assert 0 < sum(empty) < 12
+    whole = [not any(empty[start:start + 4]) for start in range(0, 24, 4)]
+    assert any(whole)
+    for number, (one, other) in enumerate(zip(infants, mixed)):
+        if whole[number // 4]:
+            assert np.array_equal(one.rendering.image_rgb, other.rendering.image_rgb)
 
 
 def test_adults_are_big_dressed_and_labelled(adults):
@@ -101,3 +113,9 @@ def test_an_adult_beside_the_cot_is_not_the_infant(renderer, infants, bodies):
 def test_wrong_wishes_are_named(renderer, wrong):
     with pytest.raises(InvalidInputError, match='render_stills'):
         next(render_stills(renderer, 0, 0, 4, SIZE, **wrong))
+
+
+@pytest.mark.parametrize('first, count', [(2, 4), (0, 6)])
+def test_half_a_body_is_refused(renderer, first, count):
+    with pytest.raises(InvalidInputError, match=f'multiples of 4, got {first} and {count}'):
+        next(render_stills(renderer, 0, first, count, SIZE))

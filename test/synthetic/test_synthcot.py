@@ -6,7 +6,7 @@ from infant_pose_ros.geometry.cameras import project
 from infant_pose_ros.skeleton import Joint
 from infant_pose_ros.synthetic.props import SKIN
 from infant_pose_ros.synthetic.synthcot import (
-    AGE_TOLERANCE,
+    AGE_TOLERANCE_MONTHS,
     CAMERA,
     camera_above,
     frame_scene,
@@ -42,8 +42,8 @@ def test_the_table_has_all_kinds():
     assert [plan.grade for plan in test] == ['medium', 'difficult']
     assert all(plan.lying == 'supine' for plan in test)
     assert PLANS[5].text == (
-        'difficult: 1 months, supine, crown at -38 degrees, dim light, camera 1 m above, tilted by '
-        '14 degrees; sleepsuit and blanket')
+        'difficult: 1 months, supine, crown at -38 degrees, dim light, camera 1 m above, '
+        'tilted by 14 degrees; sleepsuit and blanket')
 
 
 def test_no_two_sequences_share_a_body_or_a_fabric():
@@ -51,7 +51,7 @@ def test_no_two_sequences_share_a_body_or_a_fabric():
     shapes = [sequence_shape(plan) for plan in PLANS.values()]
     assert len({(shape.age_months, shape.weight, shape.gender) for shape in shapes}) == 12
     for shape, plan in zip(shapes, PLANS.values()):
-        assert abs(shape.age_months - plan.age_months) <= AGE_TOLERANCE
+        assert abs(shape.age_months - plan.age_months) <= AGE_TOLERANCE_MONTHS
     fabrics = [fabric.tobytes() for plan in PLANS.values()
                for fabric in fabric_bank(plan.seed, count=6)]
     assert len(set(fabrics)) == len(fabrics)
