@@ -19,14 +19,13 @@ from infant_pose_ros.data.mini_rgbd import (
     SIZE_WH,
 )
 from infant_pose_ros.data.sequence_info import SequenceInfo
+from infant_pose_ros.data.sets import LSPET_HELD_OUT
 from infant_pose_ros.data.stills import Stills
 from infant_pose_ros.errors import DatasetError, InvalidInputError
 from infant_pose_ros.evaluation.bootstrap import block_numbers
 from infant_pose_ros.evaluation.metrics import head_units
 from infant_pose_ros.geometry.growth import body_length_from_age, DEFAULT_BODY_LENGTH_M
 
-#: Last pictures of LSPet: no network may have trained on them.
-PHOTOS_COUNT = 500
 #: The unit of PCKh is this share of the distance from upper neck to head top.
 UNIT_SHARE = 0.25
 BODY_LENGTHS = ('given', 'age', 'assumed')
@@ -131,8 +130,9 @@ def open_videos(folder: str | Path, split: str = 'test', every: int = 1,
         np.tile(SIZE_WH, (len(stills), 1)), _digest(stills, Path(folder)))
 
 
-def open_photos(folder: str | Path, count: int = PHOTOS_COUNT, every: int = 1) -> EvaluationSet:
-    """The held-out photographs of LSPet; only annotated keypoints count.
+def open_photos(folder: str | Path, count: int = LSPET_HELD_OUT,
+                every: int = 1) -> EvaluationSet:
+    """The last `count` photographs of LSPet, held out from training; annotated keypoints count.
 
     The unit of PCKh is a quarter of each picture's distance from upper neck to head top, so that
     PCKh 2.0 is MPII's PCKh@0.5; a picture where they aren't annotated has none.

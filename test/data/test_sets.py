@@ -62,3 +62,20 @@ def test_the_last_are_held_out(stills_folder):
     assert len(train) == 4
     with pytest.raises(DatasetError, match='adults_val_count'):
         split_set(stills_folder, 6)
+
+
+def test_of_several_sets_the_last_of_each_are_held_out(stills_folder):
+    train, held_out = split_set(f'{stills_folder}, {stills_folder}', 1)
+    assert [path.name for path in held_out.paths] == ['00005.jpg'] * 2
+    assert len(train) == 10 and not set(train.paths) & set(held_out.paths)
+
+
+def test_lspet_has_a_part_that_nothing_trains_on(tmp_path):
+    rng = np.random.default_rng(0)
+    savemat(tmp_path / 'joints.mat', {'joints': np.concatenate(
+        [rng.uniform(1, 90, (14, 2, 503)), np.ones((14, 1, 503))], axis=1)})
+    train, held_out = open_set(f'{tmp_path}#train'), open_set(f'{tmp_path}#test')
+    assert [path.name for path in train.paths] == ['im00001.jpg', 'im00002.jpg', 'im00003.jpg']
+    assert len(held_out) == 500 and held_out.paths[0].name == 'im00004.jpg'
+    with pytest.raises(DatasetError, match='#train or #test'):
+        open_set(f'{tmp_path}#valid')
