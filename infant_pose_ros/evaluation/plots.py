@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from infant_pose_ros.data.stills import read_image
-from infant_pose_ros.errors import MissingDependencyError
 from infant_pose_ros.evaluation.scores import CURVE_K, Scorer
 from infant_pose_ros.evaluation.sets import EvaluationSet
 from infant_pose_ros.evaluation.table import Measured
 from infant_pose_ros.geometry.crops import Crop, transform_points
 from infant_pose_ros.media.crops import cut_crop
 from infant_pose_ros.media.draw import draw_box, draw_label, draw_pose
+from infant_pose_ros.media.plotting import pyplot
 from infant_pose_ros.media.writer import fitted_picture
 from infant_pose_ros.skeleton import KEYPOINT_NAMES, NUM_KEYPOINTS, TrackState
 
@@ -27,22 +27,9 @@ _TRUTH_RGB, _BOX_RGB = (255, 255, 255), (250, 220, 60)
 _DPI = 110
 
 
-def _pyplot():
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise MissingDependencyError(
-            "evaluate: needs matplotlib for its plots: pip install 'infant_pose_ros[synth]'"
-        ) from error
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-
-    return plt
-
-
 def plot_by_joint(measured: list[Measured], scorer: Scorer, unit: str, path: Path) -> None:
     """Bars of the mean error of each keypoint that was found, with 95 % intervals."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axis = plt.subplots(figsize=(12, 4.5))
     width = 0.8 / len(measured)
     for number, each in enumerate(measured):
@@ -61,7 +48,7 @@ def plot_by_joint(measured: list[Measured], scorer: Scorer, unit: str, path: Pat
 
 def plot_curves(measured: list[Measured], scorer: Scorer, path: Path) -> None:
     """Share of keypoints nearer than k head units, over k."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axis = plt.subplots(figsize=(8, 5))
     for number, each in enumerate(measured):
         style = ('-', '--', ':')[number // 10 % 3]
@@ -89,6 +76,9 @@ def write_worst_frames(pictures: EvaluationSet, measured: Measured, scorer: Scor
 
     Returns:
         Their numbers in the set, the worst first.
+
+    Raises:
+        OSError: the folder can't be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob('*.jpg'):
@@ -101,10 +91,15 @@ def write_worst_frames(pictures: EvaluationSet, measured: Measured, scorer: Scor
         stem = pictures.stills.paths[index].stem
         name = f'{place:02d}_' + (stem if pictures.is_photos else (
             f'video{pictures.sequence[index]:02d}_frame{pictures.frame[index]:05d}'))
-        cv2.imwrite(str(folder / f'{name}.jpg'), drawn[-1][..., ::-1])
+        _write(folder / f'{name}.jpg', drawn[-1])
     if drawn:
-        cv2.imwrite(str(folder / 'sheet.jpg'), _sheet(drawn)[..., ::-1])
+        _write(folder / 'sheet.jpg', _sheet(drawn))
     return frames
+
+
+def _write(path: Path, image_rgb: np.ndarray) -> None:
+    if not cv2.imwrite(str(path), image_rgb[..., ::-1]):
+        raise OSError(f'{path} could not be written')
 
 
 def draw_frame(pictures: EvaluationSet, measured: Measured, index: int,

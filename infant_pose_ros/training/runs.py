@@ -16,13 +16,19 @@ import numpy as np
 import torch
 
 from infant_pose_ros.errors import CheckpointError, SettingsError, TrainingError
+from infant_pose_ros.media.plotting import pyplot
 from infant_pose_ros.training.stopping import Judge
 
 
 class Run:
-    """The folder of one training: `state.pt`, `curves.csv`, `curves.png`, exported weights."""
+    """The folder of one training: `state.pt`, `curves.csv`, `curves.png`, exported weights.
+
+    Raises:
+        MissingDependencyError: there is no matplotlib to draw the curves with.
+    """
 
     def __init__(self, folder: str | Path):
+        pyplot()        # missing, it is missed before the training and not behind the first look
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.state_path = self.folder / 'state.pt'
@@ -51,7 +57,9 @@ class Run:
 
     def log(self, row: dict[str, float]) -> None:
         """Add one row to the curves; columns that are new stay empty in the rows before."""
-        rows = self._rows() + [{key: f'{value:.6g}' for key, value in row.items()}]
+        self._write(self._rows() + [{key: f'{value:.6g}' for key, value in row.items()}])
+
+    def _write(self, rows: list[dict[str, str]]) -> None:
         columns = list(dict.fromkeys(key for each in rows for key in each))
         part = self.curves_path.with_suffix('.part')
         with part.open('w', newline='', encoding='utf-8') as file:
@@ -64,10 +72,10 @@ class Run:
         """Drop rows of the curves that a killed run wrote after its last stored state."""
         rows = self._rows()
         kept = [row for row in rows if float(row[name]) <= last]
-        if len(kept) < len(rows):
-            self.curves_path.unlink()
-            for row in kept:
-                self.log({key: float(value) for key, value in row.items() if value})
+        if not kept:
+            self.curves_path.unlink(missing_ok=True)
+        elif len(kept) < len(rows):
+            self._write(kept)
 
     def _rows(self) -> list[dict[str, str]]:
         if not self.curves_path.exists():
@@ -76,13 +84,8 @@ class Run:
             return list(csv.DictReader(file))
 
     def plot(self, x: str = 'step') -> Path:
-        """Draw every column of the curves over `x`."""
-        import matplotlib
-
-        matplotlib.use('Agg')
-        import matplotlib.pyplot as plt
-
-        rows = self._rows()
+        """Draw every column of the curves, which have at least one row, over `x`."""
+        plt, rows = pyplot(), self._rows()
         columns = [key for key in rows[0] if key != x]
         figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 2.8))
         for axis, key in zip(np.atleast_1d(axes), columns):
@@ -144,6 +147,8 @@ def constant_rate(step: int, steps: int, warmup: int) -> float:
     return min((step + 1) / warmup, 1.0)
 
 
+#: The first compute capability of CUDA with bf16 arithmetic.
+AMPERE = (8, 0)
 #: Share of the learning rate by (step, steps, warmup).
 RATE_SCHEDULES = {'cosine': cosine_rate, 'constant': constant_rate}
 
@@ -156,8 +161,8 @@ def pick_device() -> torch.device:
 def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
     """Number format of the forward pass; None for plain fp32.
 
-    'auto' takes bf16 on a GPU that has it and fp32 elsewhere: on CPUs without bf16 arithmetic it
-    is slower.
+    'auto' takes bf16 on a GPU that computes in it and fp32 elsewhere: where bf16 is emulated, as
+    on older GPUs and most CPUs, it is slower.
 
     Raises:
         SettingsError: fp16 without a GPU.
@@ -166,7 +171,7 @@ def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
         raise SettingsError("precision: 'fp16' needs a GPU, and there is none; take 'fp32', "
                             "'bf16' or 'auto'")
     if precision == 'auto':
-        fast = device.type == 'cuda' and torch.cuda.is_bf16_supported()
+        fast = device.type == 'cuda' and torch.cuda.get_device_capability(device) >= AMPERE
         precision = 'bf16' if fast else 'fp32'
     return {'bf16': torch.bfloat16, 'fp16': torch.float16, 'fp32': None}[precision]
 
@@ -200,6 +205,7 @@ class Learner:
         state = run.load_state()
         if state:
             self._restore(state)
+        run.forget_after('step', self.step if state else -1)
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state['network'])
@@ -209,7 +215,6 @@ class Learner:
         self._minutes = state.get('minutes', 0.0)
         self.judge.restore(state.get('judge', {}))
         self._scaler.load_state_dict(state.get('scaler') or self._scaler.state_dict())
-        self.run.forget_after('step', self.step)
 
     def learn(self, loss_of: Callable[[], torch.Tensor]) -> None:
         """One step down the gradient of what `loss_of` returns; `self.loss` follows it smoothly.

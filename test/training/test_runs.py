@@ -34,6 +34,12 @@ def test_number_formats():
         autocast_type('fp16', cpu)
 
 
+@pytest.mark.parametrize(('capability', 'expected'), [((7, 5), None), ((8, 0), torch.bfloat16)])
+def test_gpus_that_emulate_bf16_train_in_fp32(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: capability)
+    assert autocast_type('auto', torch.device('cuda')) is expected
+
+
 def test_a_learner_takes_the_step_worked_out_by_hand_and_names_a_lost_loss(tmp_path):
     module = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(module.weight, 2.0)
@@ -54,6 +60,17 @@ def test_rows_after_the_stored_state_are_dropped(tmp_path):
     assert run.curves_path.read_text().split() == ['step,loss', '1,0.5', '2,1']
     run.forget_after('step', 0)
     assert not run.curves_path.exists()
+
+
+def test_a_learner_without_a_state_begins_its_curves_anew(tmp_path):
+    run, module = Run(tmp_path), torch.nn.Linear(1, 1)
+
+    def learner():
+        return Learner(run, module, torch.optim.SGD(module.parameters(), lr=1.0),
+                       lambda step: 1.0, 0.1, 0.0, Judge('error'))
+    for _ in range(2):      # killed after the look at the start, before the first stored state
+        learner().note({'error': 2.0})
+    assert len(run.curves_path.read_text().splitlines()) == 2
 
 
 def test_state_comes_back_and_damage_is_named(tmp_path):
