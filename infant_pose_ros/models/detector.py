@@ -157,7 +157,6 @@ class RefiningRoIHeads(RoIHeads):
             each['boxes'] = clip_boxes_to_image(better, shape)
         return found, losses
 
-
     @torch.no_grad()
     def _nearly_found(self, features, proposals, true_boxes, image_shapes):
         """What the second stage makes of the first proposals on each true box, and those."""

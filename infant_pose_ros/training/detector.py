@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from infant_pose_ros.config import setting, Settings
 from infant_pose_ros.data.boxes import BoxDataset
@@ -18,7 +16,12 @@ from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.geometry.boxes import box_iou
 from infant_pose_ros.models.checkpoints import Manifest, save_checkpoint
 from infant_pose_ros.models.detector import ARCHITECTURES, build_detector
-from infant_pose_ros.training.mixing import MixedSampler, MixedSets, share_counts
+from infant_pose_ros.training.mixing import (
+    mixed_batches,
+    NO_SHARE,
+    share_counts,
+    steps_of_a_pass,
+)
 from infant_pose_ros.training.runs import (
     autocast_type,
     Learner,
@@ -140,7 +143,7 @@ class _Sets:
         """Open those that the recipe names.
 
         Raises:
-            SettingsError: no infants to learn from or to watch.
+            SettingsError: no infants to learn from or to watch, or no share is left for them.
             DatasetError: a set can't be read.
         """
         if not recipe.infants or not recipe.infants_val:
@@ -153,8 +156,12 @@ class _Sets:
         others = {'false_strips': strips} if len(strips) else {}
         rest = (1.0 - (recipe.adults_share if recipe.adults else 0.0)
                 - (recipe.negatives_share if recipe.negatives else 0.0))
+        if rest < NO_SHARE:
+            raise SettingsError(
+                f'adults_share, negatives_share: {recipe.adults_share:g} and '
+                f'{recipe.negatives_share:g} leave nothing for infants; lower one')
         train, shares = [BoxDataset(open_set(recipe.infants, 'mask'), size, True, seed,
-                                    recipe.padding, recipe.empty_share)], [max(rest, 0.0)]
+                                    recipe.padding, recipe.empty_share)], [rest]
         if recipe.adults:
             adults, watched = split_set(recipe.adults, recipe.adults_val_count)
             train.append(BoxDataset(adults, size, True, seed + 1, _ADULT_PADDING, 0.0,
@@ -168,7 +175,7 @@ class _Sets:
         if recipe.negatives_val:
             others['false_negatives_val'] = BoxDataset(
                 open_set(recipe.negatives_val).spread(count), size, False, nobody=True)
-        share_counts(recipe.batch_size, shares)
+        share_counts(recipe.batch_size, shares)     # or it says why they don't fit
         return cls(tuple(train), tuple(shares), infants, others)
 
     def look(self, network: torch.nn.Module) -> dict[str, float]:
@@ -215,9 +222,12 @@ def train_detector(recipe: DetectorRecipe, folder: str | Path, progress=None) ->
         schedule, recipe.learning_rate, recipe.average_decay,
         Judge('-iou', recipe.patience, recipe.min_improvement),
         autocast_type(recipe.precision, device), recipe.seed)
-    every = recipe.val_every or -(-len(sets.train[0]) // recipe.batch_size)
+    every = recipe.val_every or steps_of_a_pass(
+        len(sets.train[0]), sets.shares, recipe.batch_size)
     network.train()
-    for images, targets in _batches(recipe, sets, learner):
+    for images, targets in () if learner.judge.is_over else mixed_batches(
+            sets.train, sets.shares, recipe.batch_size, recipe.seed, learner.step, recipe.steps,
+            recipe.workers, collate):
         learner.learn(lambda images=images, targets=targets: _loss(
             recipe, network, [image.to(device) for image in images],
             [{key: value.to(device) for key, value in target.items()} for target in targets]))
@@ -228,16 +238,6 @@ def train_detector(recipe: DetectorRecipe, folder: str | Path, progress=None) ->
             if learner.judge.is_over:
                 break
     return learner.run.folder / 'detector.safetensors'
-
-
-def _batches(recipe: DetectorRecipe, sets: _Sets, learner: Learner) -> Sequence | DataLoader:
-    """Batches from the learner's step on; none where the run is over."""
-    if learner.judge.is_over:
-        return ()
-    sampler = MixedSampler([len(each) for each in sets.train], sets.shares, recipe.batch_size,
-                           recipe.seed, learner.step, recipe.steps)
-    return DataLoader(MixedSets(sets.train), batch_sampler=sampler, collate_fn=collate,
-                      num_workers=recipe.workers)
 
 
 def _loss(recipe: DetectorRecipe, network: torch.nn.Module, images, targets) -> torch.Tensor:

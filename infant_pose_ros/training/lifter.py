@@ -231,8 +231,8 @@ def train_lifter(recipe: LifterRecipe, folder: str | Path, progress=None) -> Pat
         optimiser.load_state_dict(state['optimiser'])
         judge.restore(state['judge'])
         first, minutes = state['epoch'], state['minutes']
-        run.forget_after('epoch', first)
-    elif recipe.init_from:
+    run.forget_after('epoch', first if state else -1)
+    if not state and recipe.init_from:
         run.log({'epoch': 0, 'minutes': 0, **_plain(_look(network, sets))})
     started_s = time.monotonic()
     for epoch in range(first, recipe.epochs):

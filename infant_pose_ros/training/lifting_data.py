@@ -128,14 +128,13 @@ def _known_lengths(keypoints_m: np.ndarray, lengths_m: np.ndarray) -> np.ndarray
     return np.where(np.isfinite(lengths_m), lengths_m, lengths_from_bones(keypoints_m))
 
 
-def estimated_pairs(stills: Stills, pose_weights: str, rng: np.random.Generator | None,
-                    progress: Callable[[int], object] | None = None) -> LiftingPairs:
+def estimated_pairs(stills: Stills, pose_weights: str,
+                    rng: np.random.Generator | None) -> LiftingPairs:
     """Run a pose network over pictures with 3D truth: its real errors beside the truth.
 
     Args:
         stills: with intrinsics. pose_weights: checkpoint, '' takes the bundled one.
         rng: disturbs the crops as a tracker does; None cuts them by the truth.
-        progress: called with 1 after each picture.
 
     Returns:
         A pair for each picture; rays are NaN where the network finds no place.
@@ -153,8 +152,6 @@ def estimated_pairs(stills: Stills, pose_weights: str, rng: np.random.Generator 
         pose = estimator.estimate(read_image(stills.paths[row]), [crop])[0]
         fx, fy, cx, cy = stills.intrinsics[row]
         rays.append((pose.keypoints_px - [cx, cy]) / [fx, fy])
-        if progress:
-            progress(1)
     return LiftingPairs(np.array(rays).reshape(-1, 16, 2), stills.keypoints_m,
                         _known_lengths(stills.keypoints_m, stills.body_length_m))
 

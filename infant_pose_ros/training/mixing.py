@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from infant_pose_ros.errors import SettingsError
+
+#: What is left of 1 after rounding, where the shares of other sets add up to it.
+NO_SHARE = 1e-9
 
 
 def share_counts(batch_size: int, shares: Sequence[float]) -> list[int]:
@@ -65,3 +68,23 @@ class MixedSets(torch.utils.data.Dataset):
         which, row, step = index
         self.sets[which].epoch = step
         return self.sets[which][row]
+
+
+def mixed_batches(sets: Sequence[torch.utils.data.Dataset], shares: Sequence[float],
+                  batch_size: int, seed: int, first_step: int, steps: int, workers: int = 0,
+                  collate: Callable | None = None) -> DataLoader:
+    """Batches of several sets for the steps from `first_step` on.
+
+    Args:
+        sets, shares, batch_size, seed, first_step, steps: as `MixedSampler`.
+        workers: processes that prepare samples. collate: makes a batch; None: PyTorch's own.
+    """
+    sampler = MixedSampler([len(each) for each in sets], shares, batch_size, seed, first_step,
+                           steps)
+    return DataLoader(MixedSets(sets), batch_sampler=sampler, collate_fn=collate,
+                      num_workers=workers, prefetch_factor=4 if workers else None)
+
+
+def steps_of_a_pass(size: int, shares: Sequence[float], batch_size: int) -> int:
+    """Steps in which the first set, of `size`, is gone through once by its share of a batch."""
+    return -(-size // max(share_counts(batch_size, shares)[0], 1))

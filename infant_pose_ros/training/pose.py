@@ -20,7 +20,12 @@ from infant_pose_ros.models.pose import PoseNetwork
 from infant_pose_ros.skeleton import Joint
 from infant_pose_ros.training.blending import blend_
 from infant_pose_ros.training.losses import heatmap_cross_entropy, heatmap_mse
-from infant_pose_ros.training.mixing import MixedSampler, MixedSets, share_counts
+from infant_pose_ros.training.mixing import (
+    mixed_batches,
+    NO_SHARE,
+    share_counts,
+    steps_of_a_pass,
+)
 from infant_pose_ros.training.runs import (
     autocast_type,
     Learner,
@@ -116,7 +121,7 @@ class _Sets:
         """Open those that the recipe names.
 
         Raises:
-            SettingsError: nothing to learn from or nothing to watch.
+            SettingsError: nothing to learn from or to watch, or no share is left for infants.
             DatasetError: a set can't be read.
         """
         train, shares, watched = [], [], {}
@@ -132,7 +137,12 @@ class _Sets:
 
         rest = (1.0 - (recipe.adults_share if recipe.adults else 0.0)
                 - (recipe.adults_rendered_share if recipe.adults_rendered else 0.0))
-        if recipe.infants and rest > 0:
+        if recipe.infants and rest < NO_SHARE:
+            raise SettingsError(
+                f'adults_share, adults_rendered_share: {recipe.adults_share:g} and '
+                f'{recipe.adults_rendered_share:g} leave nothing for infants; lower one, or '
+                'leave infants out')
+        if recipe.infants:
             learn(open_set(recipe.infants), rest)
         if recipe.infants_val:
             watch('infants', open_set(recipe.infants_val))
@@ -150,8 +160,8 @@ class _Sets:
         if not watched:
             raise SettingsError('infants_val: nothing to watch; name a held-out set of infants, '
                                 'or adults')
-        share_counts(recipe.batch_size, shares)
-        return cls(tuple(train), tuple(shares), watched, bool(recipe.infants) and rest > 0)
+        share_counts(recipe.batch_size, shares)     # or it says why they don't fit
+        return cls(tuple(train), tuple(shares), watched, bool(recipe.infants))
 
     def judge(self, recipe: PoseRecipe) -> Judge:
         """Infants choose where they are learned and watched, else adults."""
@@ -263,9 +273,12 @@ def train_pose(recipe: PoseRecipe, folder: str | Path, progress=None) -> Path:
     loss_of = loss_function(recipe)
     if learner.step == 0 and recipe.init_from:
         learner.note(_look(recipe, learner, sets, codec))
-    every = recipe.val_every or -(-len(sets.train[0]) // recipe.batch_size)
+    every = recipe.val_every or steps_of_a_pass(
+        len(sets.train[0]), sets.shares, recipe.batch_size)
     network.train()
-    for image, heatmaps, weight, _ in _batches(recipe, sets, learner):
+    for image, heatmaps, weight, _ in () if learner.judge.is_over else mixed_batches(
+            sets.train, sets.shares, recipe.batch_size, recipe.seed, learner.step, recipe.steps,
+            recipe.workers):
         learner.learn(lambda image=image, heatmaps=heatmaps, weight=weight: loss_of(
             network(_on(device, image)), heatmaps.to(device), weight.to(device)))
         if progress:
@@ -279,16 +292,6 @@ def train_pose(recipe: PoseRecipe, folder: str | Path, progress=None) -> Path:
             if learner.judge.is_over:
                 break
     return learner.run.folder / 'pose.safetensors'
-
-
-def _batches(recipe: PoseRecipe, sets: _Sets, learner: Learner):
-    """Batches from the learner's step on; none where the run is over."""
-    if learner.judge.is_over:
-        return ()
-    sampler = MixedSampler([len(each) for each in sets.train], sets.shares, recipe.batch_size,
-                           recipe.seed, learner.step, recipe.steps)
-    return DataLoader(MixedSets(sets.train), batch_sampler=sampler, num_workers=recipe.workers,
-                      prefetch_factor=4 if recipe.workers else None)
 
 
 def averaged_network(recipe: PoseRecipe, learner: Learner) -> PoseNetwork:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from infant_pose_ros.errors import InvalidInputError
@@ -58,9 +59,8 @@ class Judge:
         return True
 
     def _count(self, value: float) -> None:
-        needed = None if self._best is None else (
-            self._best - self.min_improvement * abs(self._best))
-        if needed is None or value < needed:
+        has_best = self._best is not None and math.isfinite(self._best)     # NaN counts as inf
+        if not has_best or value < self._best - self.min_improvement * abs(self._best):
             self._best, self._waited = value, 0
         else:
             self._waited += 1

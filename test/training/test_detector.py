@@ -78,6 +78,10 @@ def test_a_run_that_is_killed_goes_on_from_a_checkpoint_with_negatives(stills_fo
     assert {'iou', 'found', 'adults_found', 'false_negatives_val'} <= set(rows[0])
 
 
-def test_a_detector_without_infants_is_refused(tmp_path):
+def test_a_detector_without_infants_is_refused(stills_folder, tmp_path):
     with pytest.raises(SettingsError, match='infants_val'):
         train_detector(DetectorRecipe(), tmp_path)
+    crowded = recipe(stills_folder, adults=str(stills_folder), adults_val_count=2,
+                     negatives=str(stills_folder), adults_share=0.7, negatives_share=0.3)
+    with pytest.raises(SettingsError, match='0.7 and 0.3 leave nothing for infants'):
+        train_detector(crowded, tmp_path)

@@ -1,7 +1,15 @@
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 from infant_pose_ros.errors import SettingsError
-from infant_pose_ros.training.mixing import MixedSampler, MixedSets, share_counts
+from infant_pose_ros.training.mixing import (
+    mixed_batches,
+    MixedSampler,
+    MixedSets,
+    share_counts,
+    steps_of_a_pass,
+)
 
 
 def test_shares_of_a_batch_by_hand():
@@ -31,3 +39,18 @@ def test_the_step_seeds_the_set_that_is_asked():
             return self.epoch, row
 
     assert MixedSets([Fake(), Fake()])[1, 5, 77] == (77, 5)
+
+
+def test_batches_are_loaded_for_the_steps_to_come():
+    numbers = [TensorDataset(torch.arange(10)), TensorDataset(torch.arange(100, 110))]
+    batches = [batch for batch, in mixed_batches(numbers, [0.5, 0.5], 4, 0, 3, 5)]
+    assert len(batches) == 2
+    assert all((batch[:2] < 10).all() and (batch[2:] >= 100).all() for batch in batches)
+    listed = list(mixed_batches(numbers, [0.5, 0.5], 4, 0, 4, 5, collate=list))
+    assert [int(each) for each, in listed[0]] == batches[1].tolist()
+
+
+def test_a_pass_over_the_first_set_counts_its_share_alone():
+    assert steps_of_a_pass(100, [1.0], 8) == 13
+    assert steps_of_a_pass(100, [0.75, 0.25], 8) == 17      # 6 of 8
+    assert steps_of_a_pass(100, [0.0, 1.0], 8) == 100

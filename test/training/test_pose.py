@@ -136,6 +136,8 @@ def test_a_run_without_anything_to_watch_or_to_learn_is_refused(figures, tmp_pat
         train_pose(recipe(figures, infants_val=''), tmp_path)
     with pytest.raises(SettingsError, match='at least one'):
         train_pose(recipe(figures, infants=''), tmp_path)
+    with pytest.raises(SettingsError, match='1 and 0.1 leave nothing for infants'):
+        train_pose(recipe(figures, adults=str(figures / 'val'), adults_share=1.0), tmp_path)
 
 
 def test_evaluation_by_hand(figures):

@@ -59,5 +59,8 @@ def test_state_goes_on_and_missing_or_nan_figures_are_met():
     assert other.figures == {'error': 3.0}
     with pytest.raises(InvalidInputError, match='expected error'):
         judge.choose({'loss': 1.0})
-    fresh = Judge('error')
+    fresh = Judge('error', patience=2)
     assert fresh.choose({'error': float('nan')}) and fresh.choose({'error': 2.0})
+    # From nothing to 2.0 is a gain: patience begins there.
+    assert not fresh.choose({'error': 2.5}) and not fresh.is_over
+    assert not fresh.choose({'error': 2.5}) and fresh.is_over
