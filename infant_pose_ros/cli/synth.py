@@ -39,11 +39,19 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Render."""
-    from infant_pose_ros.synthetic.writer import StillsPlan, write_clip, write_stills
+    from infant_pose_ros.synthetic.writer import (
+        StillsPlan,
+        whole_bodies,
+        write_clip,
+        write_stills,
+    )
 
     args.frames = getattr(args, 'frames', None if args.synthcot12 else DEFAULT_FRAMES)
     if args.synthcot12:
         return synthcot.run_synthcot(args)
+    if hasattr(args, 'sequences') or args.write_checksums:
+        raise InvalidInputError(
+            'synth: --sequences and --write-checksums are of SynthCot-12; add --synthcot12')
     if args.frames < 1 or args.clip < 0 or args.rate <= 0 or args.workers < 1 or min(
             args.size) < 64:
         raise InvalidInputError(
@@ -51,16 +59,19 @@ def run(args) -> int:
             f'--size at least 64x64; got {args.frames}, {args.workers}, {args.rate}, {args.clip}, '
             f'{args.size[0]}x{args.size[1]}')
     size_wh = (args.size[0], args.size[1])
+    if not 0 <= args.negatives <= 1:
+        raise InvalidInputError(f'synth: --negatives must be 0..1, got {args.negatives}')
     if args.clip > 0:
+        if args.people != 'infants' or args.negatives or args.depth:
+            raise InvalidInputError('synth: --people, --negatives and --depth are of stills; '
+                                    'leave them out or leave out --clip')
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with tqdm(total=int(round(args.clip * args.rate)), unit='frame') as bar:
             write_clip(args.out, args.clip, args.rate, args.seed, {}, size_wh,
-                       progress=bar.update)
+                       device=args.device, progress=bar.update)
         return 0
-    if not 0 <= args.negatives <= 1:
-        raise InvalidInputError(f'synth: --negatives must be 0..1, got {args.negatives}')
     plan = StillsPlan(args.seed, size_wh, args.people, args.negatives, args.depth)
-    with tqdm(total=args.frames, unit='frame') as bar:
+    with tqdm(total=whole_bodies(args.frames), unit='frame') as bar:
         made = write_stills(args.out, args.frames, plan, args.workers, args.device, bar.update)
     print(f'{made} stills in {args.out}')
     return 0

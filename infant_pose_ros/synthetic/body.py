@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from infant_pose_ros.data.mini_rgbd import NUM_JOINTS
 from infant_pose_ros.errors import InvalidInputError, MissingDependencyError
 from infant_pose_ros.geometry.growth import body_length_from_age
 from infant_pose_ros.skeleton import FROM_MINI_RGBD, Joint, NUM_KEYPOINTS
@@ -34,10 +35,12 @@ _BONE_OF = {
     Joint.UPPER_NECK: 'head', Joint.R_WRIST: 'wrist.R', Joint.R_ELBOW: 'lowerarm01.R',
     Joint.R_SHOULDER: 'upperarm01.R', Joint.L_SHOULDER: 'upperarm01.L',
     Joint.L_ELBOW: 'lowerarm01.L', Joint.L_WRIST: 'wrist.L'}
-# MINI-RGBD's joints that are no common keypoints; 15 (head) and 24 (nose) are made apart.
+#: Rows of MINI-RGBD's joints that are no common keypoints.
+HEAD_ROW, L_FINGERS_ROW, R_FINGERS_ROW, NOSE_ROW = 15, 22, 23, 24
+# Those of them that are heads of bones.
 _MINI_RGBD_BONES = {3: 'spine04', 6: 'spine02', 10: 'toe3-1.L', 11: 'toe3-1.R',
-                    13: 'clavicle.L', 14: 'clavicle.R', 22: 'finger3-1.L', 23: 'finger3-1.R'}
-NUM_MINI_RGBD_JOINTS = 25
+                    13: 'clavicle.L', 14: 'clavicle.R', L_FINGERS_ROW: 'finger3-1.L',
+                    R_FINGERS_ROW: 'finger3-1.R'}
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,10 +247,10 @@ def _joints_of(keypoints_m: np.ndarray, bone_heads_m: np.ndarray, vertices_m: np
                ) -> np.ndarray:
     """MINI-RGBD's 25 joints (F, 25, 3); its `head` is the middle of upper neck and crown."""
     labels = body_model().bone_labels
-    joints = np.zeros((len(keypoints_m), NUM_MINI_RGBD_JOINTS, 3))
+    joints = np.zeros((len(keypoints_m), NUM_JOINTS, 3))
     joints[:, list(FROM_MINI_RGBD)] = keypoints_m
     for index, bone in _MINI_RGBD_BONES.items():
         joints[:, index] = bone_heads_m[:, labels.index(bone)]
-    joints[:, 15] = keypoints_m[:, [Joint.UPPER_NECK, Joint.HEAD_TOP]].mean(1)
-    joints[:, 24] = vertices_m[:, NOSE_VERTEX]
+    joints[:, HEAD_ROW] = keypoints_m[:, [Joint.UPPER_NECK, Joint.HEAD_TOP]].mean(1)
+    joints[:, NOSE_ROW] = vertices_m[:, NOSE_VERTEX]
     return joints

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 import json
 import multiprocessing
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 import os
 from pathlib import Path
 import queue
@@ -22,7 +25,7 @@ import numpy as np
 
 from infant_pose_ros.data.mini_rgbd import FRAME_FILES, VISIBLE_FILE
 from infant_pose_ros.data.sequence_info import FILE_NAME, SequenceInfo
-from infant_pose_ros.errors import DatasetError
+from infant_pose_ros.errors import DatasetError, InvalidInputError
 from infant_pose_ros.geometry.cameras import project
 from infant_pose_ros.skeleton import Joint
 from infant_pose_ros.synthetic.body import PosedBodies
@@ -65,9 +68,12 @@ def write_synthcot12(folder: Path, numbers: Sequence[int] = tuple(PLANS),
         progress: called with the number of frames that became ready.
 
     Raises:
-        DatasetError: an unknown sequence, the folder holds sequences of another length, or it
-            can not be written.
+        InvalidInputError: `frames` is not 1 to `NUM_FRAMES`.
+        DatasetError: an unknown sequence, the folder holds sequences of another length, it can
+            not be written, or a process was killed.
     """
+    if not 1 <= frames <= NUM_FRAMES:
+        raise InvalidInputError(f'frames: must be 1 to {NUM_FRAMES}, got {frames}')
     unknown = sorted(set(numbers) - set(PLANS))
     if unknown:
         raise DatasetError(f'{folder}: expected sequences of 1 to 12, found {unknown[0]}; '
@@ -89,6 +95,9 @@ def write_synthcot12(folder: Path, numbers: Sequence[int] = tuple(PLANS),
         except OSError as error:
             raise DatasetError(f'{folder}: can not be written ({error}); free some space or take '
                                'another folder') from error
+        except BrokenProcessPool as error:
+            raise DatasetError(f'{folder}: a process was killed ({error}); free some memory and '
+                               'run it again: finished frames are kept') from error
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -108,7 +117,7 @@ def _is_there(folder: Path, number: int, frames: int) -> bool:
     return True
 
 
-def _report(ready, progress: Progress | None) -> None:
+def _report(ready: Queue, progress: Progress | None) -> None:
     """Pass on what the workers say."""
     try:
         while True:
@@ -119,10 +128,11 @@ def _report(ready, progress: Progress | None) -> None:
         return
 
 
-_worker: tuple = ()
+# In a worker: the queue that tells of ready frames, and the event that says to stop.
+_worker: tuple[Queue, Event] | tuple[()] = ()
 
 
-def _start_worker(ready, stop) -> None:
+def _start_worker(ready: Queue, stop: Event) -> None:
     """One thread a process: sums in another order would round differently."""
     global _worker
     import torch
@@ -134,6 +144,7 @@ def _start_worker(ready, stop) -> None:
 
 
 def _render_in_worker(folder: Path, number: int, frames: int) -> None:
+    """`render_sequence`, which tells the parent of ready frames and stops with it."""
     ready, stop = _worker
     parent = multiprocessing.parent_process()
 
@@ -243,6 +254,7 @@ def write_frame(folder: Path, index: int, rendering: Rendering, scene: Scene,
 
 
 def _png(picture: np.ndarray, options: list[int]) -> bytes:
+    """A picture, grey or BGR, as a file holds it."""
     return cv2.imencode('.png', np.ascontiguousarray(picture), options)[1].tobytes()
 
 

@@ -9,7 +9,9 @@ its own number alone; every shard has fabrics of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import as_completed, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 import json
 import multiprocessing
@@ -19,6 +21,7 @@ import shutil
 import cv2
 import numpy as np
 
+from infant_pose_ros.data.files import read_json
 from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.evaluation.truth import ClipTruth
 from infant_pose_ros.media.writer import VideoWriter
@@ -36,11 +39,11 @@ LABEL_KEYS = ('keypoints_px', 'keypoints_m', 'visible', 'box_xyxy', 'body_length
 
 def _write_picture(path: Path, picture: np.ndarray, options: list[int]) -> None:
     if not cv2.imwrite(str(path), picture, options):
-        raise DatasetError(f'{path}: can not be written')
+        raise DatasetError(f'{path}: can not be written; free some space or take another folder')
 
 
 def _write_still(part: Path, index: int, still: Still, depth: bool) -> dict[str, np.ndarray]:
-    """Write the pictures of one still; returns its row of labels."""
+    """Write the pictures of one still; returns its row of labels: column -> value."""
     rendering, scene, camera = still.rendering, still.scene, still.scene.camera
     _write_picture(part / f'{index:05d}.jpg', rendering.image_rgb[..., ::-1],
                    [cv2.IMWRITE_JPEG_QUALITY, scene.jpeg])
@@ -92,28 +95,34 @@ class StillsPlan:
                 'version': VERSION}
 
 
+def whole_bodies(frames: int) -> int:
+    """The number of stills that a set of at least `frames` holds: every body has all its poses."""
+    return -(-frames // POSES_PER_BODY) * POSES_PER_BODY
+
+
 def write_stills(folder: Path, frames: int, plan: StillsPlan, workers: int = 1,
-                 device: str = 'cpu', progress=None) -> int:
+                 device: str = 'cpu', progress: Callable[[int], object] | None = None) -> int:
     """Write a set of stills; shards that are there already are kept.
 
     Args:
         folder: where. frames: how many, rounded up to whole bodies. workers: processes, of no
             account for what the pictures show.
-        progress: called with the number of stills that became ready.
+        device: where to render. progress: called with the number of stills that became ready.
 
     Returns:
         How many stills the set holds.
 
     Raises:
-        DatasetError: `folder` holds a set made by another plan.
+        DatasetError: `folder` holds a set made by another plan, or can not be written, or a
+            process was killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     meta, meta_path = plan.to_json(), folder / 'meta.json'
-    if meta_path.exists() and json.loads(meta_path.read_text(encoding='utf-8')) != meta:
+    if meta_path.exists() and read_json(meta_path, dict, 'the settings of a set') != meta:
         raise DatasetError(
             f'{folder}: holds a set made with other settings ({meta_path}); take an empty folder')
     meta_path.write_text(json.dumps(meta), encoding='utf-8')
-    frames = -(-frames // POSES_PER_BODY) * POSES_PER_BODY
+    frames = whole_bodies(frames)
     counts = {start // SHARD_SIZE: min(SHARD_SIZE, frames - start)
               for start in range(0, frames, SHARD_SIZE)}
     missing = [shard for shard in counts if not (folder / f'{shard:04d}').exists()]
@@ -123,25 +132,36 @@ def write_stills(folder: Path, frames: int, plan: StillsPlan, workers: int = 1,
             workers, mp_context=multiprocessing.get_context('spawn')) as pool:
         jobs = [pool.submit(_write_shard, folder, shard, counts[shard], plan, device)
                 for shard in missing]
-        for job in as_completed(jobs):
-            if progress:
-                progress(job.result())
-            else:
-                job.result()
+        try:
+            for job in as_completed(jobs):
+                ready = job.result()
+                if progress:
+                    progress(ready)
+        except (OSError, BrokenProcessPool) as error:
+            pool.shutdown(cancel_futures=True)
+            raise DatasetError(
+                f'{folder}: can not go on ({error}); free some space or memory and run it again: '
+                'finished shards are kept') from error
     return frames
 
 
 def write_clip(stem: Path, seconds: float, rate_hz: float, seed: int, scene_changes: dict,
                size_wh: tuple[int, int] = (640, 480), roll_rad: float = 0.0,
-               progress=None) -> ClipTruth:
+               device: str = 'cpu', progress: Callable[[int], object] | None = None
+               ) -> ClipTruth:
     """Render a moving infant: `<stem>.mp4`, `<stem>_camera_info.yaml` and `<stem>_truth.npz`.
 
     Args:
         stem: path without its ending. scene_changes: fields of the drawn scene to replace.
-        roll_rad: how the infant lies; 0 is on the back.
+        size_wh: picture, px. roll_rad: how the infant lies; 0 is on the back.
+        device: where to render. progress: called with 1 after each frame.
+
+    Raises:
+        DatasetError: the infant leaves the picture.
+        InvalidInputError: shorter than one frame.
     """
     rng = np.random.default_rng([seed, 1])
-    renderer = Renderer(seed, supersample=2)
+    renderer = Renderer(seed, device, supersample=2)
     times_s = np.arange(int(round(seconds * rate_hz))) / rate_hz
     bodies = sample_infant(rng, times_s, roll_rad=roll_rad)
     scene = sample_scene(rng, bodies.keypoints_m, size_wh, renderer.num_fabrics,

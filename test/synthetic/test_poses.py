@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.synthetic.poses import POSES_PER_INFANT, sample_poses
+from infant_pose_ros.skeleton import Joint
+from infant_pose_ros.synthetic.poses import poses_from_above, POSES_PER_INFANT, sample_poses
 
 
 @pytest.mark.parametrize('people, shortest, longest', [
@@ -21,3 +22,13 @@ def test_the_seed_decides_and_other_people_are_refused():
     assert np.array_equal(first, again)
     with pytest.raises(InvalidInputError, match='adults'):
         sample_poses(1, 1, seed=3, people='cats')
+
+
+def test_poses_are_seen_from_above_with_the_left_on_the_right():
+    done = []
+    poses = poses_from_above(40, seed=1, progress=done.append)
+    assert poses.shape == (40, 16, 2) and done == [32, 8]
+    up = poses[:, Joint.THORAX] - poses[:, Joint.PELVIS]
+    left = poses[:, Joint.L_SHOULDER] - poses[:, Joint.R_SHOULDER]
+    assert (up[:, 0] * left[:, 1] - up[:, 1] * left[:, 0] > 0).all()  # y down
+    assert np.array_equal(poses[:8], poses_from_above(8, seed=1))

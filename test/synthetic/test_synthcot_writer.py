@@ -12,7 +12,7 @@ from infant_pose_ros.data.mini_rgbd import (
     open_mini_rgbd,
     read_joints,
 )
-from infant_pose_ros.errors import DatasetError
+from infant_pose_ros.errors import DatasetError, InvalidInputError
 from infant_pose_ros.skeleton import FROM_MINI_RGBD, Joint
 from infant_pose_ros.synthetic import synthcot_writer
 from infant_pose_ros.synthetic.synthcot import PLANS, sequence_bodies, sequence_scene
@@ -146,6 +146,9 @@ def test_finished_sequences_are_kept_and_others_refused(folder):
         write_synthcot12(folder, (11,), 4)
     with pytest.raises(DatasetError, match='found 13'):
         write_synthcot12(folder, (11, 13), FRAMES)
+    for frames in (0, 1001):
+        with pytest.raises(InvalidInputError, match=f'1 to 1000, got {frames}'):
+            write_synthcot12(folder, (11,), frames)
 
 
 @pytest.mark.slow

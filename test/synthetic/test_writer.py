@@ -9,7 +9,7 @@ from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.evaluation.truth import ClipTruth
 from infant_pose_ros.structures import Camera
 from infant_pose_ros.synthetic import writer
-from infant_pose_ros.synthetic.writer import StillsPlan, write_clip, write_stills
+from infant_pose_ros.synthetic.writer import StillsPlan, whole_bodies, write_clip, write_stills
 
 
 @pytest.mark.slow
@@ -74,8 +74,25 @@ def test_a_stopped_run_goes_on_and_workers_change_nothing(tmp_path, monkeypatch)
     assert json.loads((folder / 'meta.json').read_text())['negatives'] == 0.5
 
 
+def test_a_set_holds_whole_bodies():
+    assert [whole_bodies(frames) for frames in (1, 4, 5, 200)] == [4, 4, 8, 200]
+
+
+def test_settings_that_can_not_be_read_are_named(tmp_path):
+    (tmp_path / 'meta.json').write_text('{"seed": 1')
+    with pytest.raises(DatasetError, match='meta.json: expected the settings of a set'):
+        write_stills(tmp_path, 4, StillsPlan(1))
+
+
+@pytest.mark.slow
+def test_a_folder_that_can_not_be_written_is_named(tmp_path):
+    (tmp_path / '0000.part').write_text('in the way')
+    with pytest.raises(DatasetError, match='can not go on'):
+        write_stills(tmp_path, 4, StillsPlan(1, (96, 64)))
+
+
 def test_a_clip_comes_with_camera_and_truth(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, 'Renderer', lambda seed, supersample: writer_renderer)
+    monkeypatch.setattr(writer, 'Renderer', lambda seed, device, supersample: writer_renderer)
     from infant_pose_ros.synthetic.renderer import Renderer
 
     writer_renderer = Renderer(3)
