@@ -213,7 +213,7 @@ def _check_frame(folder: Path, frame: int, parts: set[str], has_head_top: bool,
 
 
 def _check_sums(folder: Path, info: SequenceInfo, report: CheckReport) -> None:
-    """Compare a whole sequence with the list of its set; say so where it is only a trial."""
+    """Read what is visible; compare a whole sequence with its set's list, or call it a trial."""
     report.reading(folder / mini_rgbd.VISIBLE_FILE, mini_rgbd.read_visible, folder, info.frames)
     if info.set != checksums.SYNTHCOT_NAME:
         return
@@ -228,7 +228,10 @@ def _check_sums(folder: Path, info: SequenceInfo, report: CheckReport) -> None:
             continue  # this has been said
         found = report.reading(folder / part, checksums.part_checksum, folder, part)
         expected = listed.get((int(folder.name), part))
-        if found is not None and found != expected:
+        if expected is None:
+            report.add(path, 'malformed', f'expected a checksum of {folder.name}/{part}, found '
+                       'none; install the package again')
+        elif found is not None and found != expected:
             report.add(folder / part, 'differs', f'expected the checksum {expected}, found '
                        f'{found}; make the sequence again (another kind of processor or another '
                        'version of a library may round differently)')

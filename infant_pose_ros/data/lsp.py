@@ -20,12 +20,13 @@ from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.skeleton import FROM_LSP, Joint, NUM_KEYPOINTS
 
 
-def common_keypoints(lsp: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """(N, 14, 2) px in LSP's order -> (N, 16, 2) in the common one; NaN where not annotated.
+def common_keypoints(lsp: np.ndarray, annotated: np.ndarray) -> np.ndarray:
+    """(N, 14, 2) px in LSP's order -> (N, 16, 2) in the common one.
 
+    NaN where not `annotated` (N, 14), and in a middle of which an end is not.
     Pelvis and thorax are the middles of the hips and of the shoulders.
     """
-    lsp = np.where(visible[..., None], lsp, np.nan)
+    lsp = np.where(annotated[..., None], lsp, np.nan)
     keypoints = np.full((len(lsp), NUM_KEYPOINTS, 2), np.nan)
     for joint, index in enumerate(FROM_LSP):
         if index >= 0:
@@ -108,4 +109,5 @@ def split_lspet(folder: str | Path, val_count: int) -> tuple[Stills, Stills]:
         raise DatasetError(
             f'{folder}: holds {len(stills)} usable pictures, {val_count} of which are kept to '
             'watch; lower adults_val_count')
-    return stills.part(slice(0, -val_count)), stills.part(slice(-val_count, None))
+    first = len(stills) - val_count
+    return stills.part(slice(0, first)), stills.part(slice(first, None))

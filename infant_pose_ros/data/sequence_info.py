@@ -16,6 +16,8 @@ from infant_pose_ros.data.files import read_json
 from infant_pose_ros.errors import DatasetError
 
 FILE_NAME = 'sequence.json'
+#: Keys that hold a whole number.
+_WHOLE = ('version', 'seed', 'frames')
 #: Keys that hold a finite number above zero.
 _POSITIVE = ('version', 'rate_hz', 'frames', 'body_length_m', 'pckh_unit_px', 'pckh_unit_m')
 
@@ -62,9 +64,10 @@ class SequenceInfo:
             return None
         content = read_json(path, dict, 'a json object that describes the sequence')
         names = {spec.name for spec in fields(cls)}
-        missing = sorted(names - {'description', *content})
+        needed = names - {'description'}
+        missing = sorted(needed - set(content))
         if missing:
-            raise DatasetError(f'{path}: expected {", ".join(sorted(names))}, found no '
+            raise DatasetError(f'{path}: expected {", ".join(sorted(needed))}, found no '
                                f'{", ".join(missing)}; make the sequence again')
         values = {name: content[name] for name in names & set(content)}
         if values['age_months'] is None:
@@ -72,10 +75,11 @@ class SequenceInfo:
         numbers = [name for name in values if name not in ('set', 'description')]
         wrong = [name for name in numbers
                  if isinstance(values[name], bool) or not isinstance(values[name], (int, float))
+                 or (name in _WHOLE and not isinstance(values[name], int))
                  or (name in _POSITIVE and not 0 < values[name] < float('inf'))]
         if wrong:
             raise DatasetError(
-                f'{path}: expected a number above zero for {", ".join(_POSITIVE)} and a number '
-                f'for seed and age_months, found {wrong[0]} {values[wrong[0]]!r}; make the '
-                'sequence again')
+                f'{path}: expected a number above zero for {", ".join(_POSITIVE)}, a number for '
+                f'seed and age_months, whole ones for {", ".join(_WHOLE)}, found {wrong[0]} '
+                f'{values[wrong[0]]!r}; make the sequence again')
         return cls(**values)

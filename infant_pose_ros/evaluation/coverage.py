@@ -19,6 +19,7 @@ import re
 
 import numpy as np
 
+from infant_pose_ros.data.files import read_mat
 from infant_pose_ros.errors import DatasetError, InvalidInputError
 from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS
 
@@ -56,18 +57,20 @@ def read_infant_labels(path: Path) -> RealPoses:
     Raises:
         DatasetError: the file can't be read, or is of another form.
     """
-    from scipy.io import loadmat
-
-    try:
-        rows = loadmat(path)['dataset'].reshape(-1)
-        images, joints = rows['image'], rows['joints']
-    except (OSError, ValueError, KeyError, NotImplementedError, IndexError) as error:
-        raise DatasetError(
-            f'{path}: expected a MATLAB file with a struct array `dataset` with the fields '
-            f'image and joints ({type(error).__name__}: {error})') from error
+    form = 'a struct array `dataset` with the fields image and joints (n, 3)'
+    rows = read_mat(path, 'dataset')[0].reshape(-1)
+    if not {'image', 'joints'} <= set(rows.dtype.names or ()):
+        raise DatasetError(f'{path}: expected {form}, found {rows.dtype.names or rows.dtype}; '
+                           'take the file of the original set')
+    images, joints = rows['image'], rows['joints']
     keypoints, infants = np.full((len(rows), NUM_KEYPOINTS, 2), np.nan), []
     for frame, (image, cell) in enumerate(zip(images, joints)):
-        for number, x, y in np.asarray(cell.reshape(-1)[0], dtype=np.float64)[:, :3]:
+        labels = np.asarray(cell.reshape(-1)[0] if cell.dtype == object else cell)
+        if labels.size and (labels.ndim != 2 or labels.shape[1] < 3
+                            or labels.dtype.kind not in 'fiu'):
+            raise DatasetError(f'{path}: expected {form}, found joints {labels.dtype} of '
+                               f'{labels.shape} in row {frame}; fetch it again')
+        for number, x, y in labels[:, :3].astype(np.float64) if labels.size else ():
             if int(number) in _FROM_LABELS:
                 keypoints[frame, _FROM_LABELS[int(number)]] = x, y
         name = str(np.asarray(image).reshape(-1)[0])
@@ -215,11 +218,14 @@ class Coverage:
 
 
 def measure_coverage(real: RealPoses, generated_px: np.ndarray, seed: int = 0) -> Coverage:
-    """Compare real frames with generated poses (M, 16, 2) seen from above, y down.
+    """Compare real frames with generated poses (M, 16, 2) seen from above, y down, any unit.
 
     Raises:
-        InvalidInputError: no usable pose in one of the two.
+        InvalidInputError: no usable pose in one of the two, or fewer than two real infants.
     """
+    if len(np.unique(real.infants)) < 2:
+        raise InvalidInputError('coverage: needs two or more real infants to compare with each '
+                                f'other, got {len(np.unique(real.infants))}')
     vectors, made = trunk_vectors(real.keypoints_px), trunk_vectors(generated_px)
     if not _usable(vectors).any() or not _usable(made).any():
         raise InvalidInputError('coverage: needs real and generated poses with a whole trunk and '

@@ -202,6 +202,15 @@ def test_one_changed_byte_is_found_in_its_part(synthcot):
         ('07/joints_3D', 'differs'), ('11/visible.npy', 'differs')]
 
 
+def test_a_list_without_a_checksum_is_to_blame_and_not_the_set(synthcot):
+    listed = checksums.synthcot_list()
+    lines = [line for line in listed.read_text().splitlines() if not line.endswith('05/rgb')]
+    listed.write_text('\n'.join(lines))
+    problem, = check_dataset(synthcot).problems
+    assert (problem.path, problem.kind) == (listed, 'malformed')
+    assert 'checksum of 05/rgb' in problem.text
+
+
 def test_what_synthcot_must_have_is_missed(synthcot):
     (synthcot / '02' / 'visible.npy').unlink()
     (synthcot / '04' / 'sequence.json').write_text('{}')

@@ -9,7 +9,7 @@ from infant_pose_ros.skeleton import Joint
 
 
 def joints(count: int) -> np.ndarray:
-    """LSP's own format: (14, 3, N), every joint at (10 index, 5 index), visible."""
+    """LSPet's format: (14, 3, N), every joint at (10 index, 5 index), annotated."""
     index = np.arange(14.0)
     rows = np.stack([10 * index, 5 * index, np.ones(14)], 1)
     return np.repeat(rows[:, :, None], count, axis=2)
@@ -27,7 +27,7 @@ def test_joints_come_in_the_common_order_with_the_middles_filled_in():
     assert common[Joint.THORAX].tolist() == [85, 42.5]     # shoulders 8 and 9
 
 
-def test_the_set_is_read_and_hidden_joints_are_missing(tmp_path):
+def test_the_extended_set_is_read_and_joints_without_annotation_are_missing(tmp_path):
     content = joints(3)
     content[9, 2, 0] = 0        # l_shoulder of the first picture
     content[:, 2, 1] = 0        # nothing annotated in the second
@@ -71,5 +71,7 @@ def test_the_last_pictures_are_kept_apart(tmp_path):
     assert [path.name for path in train.paths] == ['im00001.jpg', 'im00002.jpg', 'im00003.jpg']
     assert [path.name for path in held_out.paths] == ['im00004.jpg', 'im00005.jpg']
     assert train.keypoints_px.shape == (3, 16, 2) and held_out.box_xyxy.shape == (2, 4)
+    every, none = split_lspet(tmp_path, 0)
+    assert (len(every), len(none)) == (5, 0)
     with pytest.raises(DatasetError, match='adults_val_count'):
         split_lspet(tmp_path, 5)

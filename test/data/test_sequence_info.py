@@ -22,6 +22,7 @@ def test_what_is_written_is_read_back(tmp_path):
 
 @pytest.mark.parametrize(('changes', 'found'), [
     ({'pckh_unit_px': None}, 'pckh_unit_px None'), ({'frames': 0}, 'frames 0'),
+    ({'frames': 2.5}, 'frames 2.5'), ({'seed': 0.5}, 'seed 0.5'),
     ({'body_length_m': 'long'}, "body_length_m 'long'"), ({'rate_hz': True}, 'rate_hz True')])
 def test_wrong_values_are_named(tmp_path, changes, found):
     (tmp_path / 'sequence.json').write_text(json.dumps(dataclasses.asdict(INFO) | changes))

@@ -113,6 +113,12 @@ def test_nothing_to_compare_is_refused():
         measure_coverage(real, a_pose()[None])
 
 
+def test_one_infant_has_nobody_to_be_compared_with():
+    points = np.stack([a_pose(), a_pose(2.0)])
+    with pytest.raises(InvalidInputError, match='two or more real infants .* got 1'):
+        measure_coverage(RealPoses(points, np.array(['a', 'a'])), points)
+
+
 def labels_file(path, rows):
     dataset = np.empty(len(rows), dtype=[('image', 'O'), ('size', 'O'), ('joints', 'O')])
     for index, (name, joints) in enumerate(rows):
@@ -143,3 +149,19 @@ def test_files_of_another_form_are_refused(tmp_path):
     savemat(tmp_path / 'other.mat', {'a': 1})
     with pytest.raises(DatasetError, match='dataset'):
         read_infant_labels(tmp_path / 'other.mat')
+    savemat(tmp_path / 'other.mat', {'dataset': np.zeros((2, 2))})
+    with pytest.raises(DatasetError, match='fields image and joints'):
+        read_infant_labels(tmp_path / 'other.mat')
+    (tmp_path / 'empty.mat').write_bytes(b'')
+    with pytest.raises(DatasetError, match='empty.mat'):
+        read_infant_labels(tmp_path / 'empty.mat')
+    labels_file(tmp_path / 'short.mat', [('a', [[0, 5]]), ('b', [[4, 1]])])
+    with pytest.raises(DatasetError, match='short.mat: .* row 0'):
+        read_infant_labels(tmp_path / 'short.mat')
+
+
+def test_a_frame_without_labels_has_no_keypoints(tmp_path):
+    labels_file(tmp_path / 'a.mat', [('a', np.zeros((0, 0))), ('b', [[4, 1, 2], [5, 3, 4]])])
+    real = read_infant_labels(tmp_path / 'a.mat')
+    assert np.isnan(real.keypoints_px[0]).all()
+    assert real.keypoints_px[1, Joint.L_ELBOW].tolist() == [3, 4]
