@@ -95,7 +95,8 @@ class BoxDataset(Dataset):
             scale = min(scale, 0.98 * width / (box[2] - box[0]), 0.98 * height / (box[3] - box[1]))
         room = np.array([width, height]) - scale * np.array([image.shape[1], image.shape[0]])
         shift = room * rng.uniform(0, 1, 2) if self.augment else np.zeros(2)
-        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+        # Boxes are measured at the edges of pixels, warpAffine counts from their centres.
+        matrix = np.column_stack([scale * np.eye(2), shift + (scale - 1) / 2])
         border = tuple(int(v) for v in rng.integers(0, 256, 3)) if self.augment else (0, 0, 0)
         if scale < 0.7:
             image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)

@@ -1,3 +1,6 @@
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 
@@ -19,7 +22,8 @@ def test_the_strip_beside_the_infant_is_the_largest():
     assert empty_strip(np.array([0, 0, 640, 480]), (640, 480)) is None
 
 
-def test_boxes_frame_the_body_in_every_augmentation(stills_folder):
+def test_boxes_frame_the_body_in_every_augmentation(stills_folder, monkeypatch):
+    monkeypatch.setattr('infant_pose_ros.data.boxes.recolour', lambda image, rng: image)
     dataset = BoxDataset(Stills.open(stills_folder), (96, 72), True, seed=2, empty_share=0.0)
     checked = 0
     for epoch in range(6):
@@ -31,8 +35,29 @@ def test_boxes_frame_the_body_in_every_augmentation(stills_folder):
                 continue
             x1, y1, x2, y2 = target['boxes'][0].numpy()
             assert 0 <= x1 < x2 <= 96 and 0 <= y1 < y2 <= 72
+            # The body is of an even grey that neither the ground nor the border has.
+            rows, columns = np.nonzero((abs(255 * image.numpy() - 200) < 30).all(0))
+            found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            assert found == pytest.approx([x1, y1, x2, y2], abs=1.5)
             checked += 1
     assert checked > 20
+
+
+def test_pictures_shrink_as_those_that_the_detector_sees(stills_folder):
+    # 40 px of 160 are bright: 20 of 80, from edge to edge, as cv2.resize shrinks them.
+    stills = Stills.open(stills_folder)
+    image = np.zeros((120, 160, 3), np.uint8)
+    image[40:80, 60:100] = 200
+    cv2.imwrite(str(stills.paths[0].with_suffix('.png')), image)
+    stills = dataclasses.replace(
+        stills, paths=(stills.paths[0].with_suffix('.png'), *stills.paths[1:]))
+    stills.box_xyxy[0] = 60, 40, 100, 80
+    shrunk, target = BoxDataset(stills, (80, 60), False)[0]
+    assert target['boxes'][0].tolist() == [30, 20, 50, 40]
+    weight = shrunk[0].numpy() / shrunk[0].numpy().sum()
+    rows, columns = np.mgrid[:60, :80] + 0.5
+    assert (weight * columns).sum() == pytest.approx(40, abs=0.02)
+    assert (weight * rows).sum() == pytest.approx(30, abs=0.02)
 
 
 def test_unaugmented_boxes_scale_with_the_picture(stills_folder):
