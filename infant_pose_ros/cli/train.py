@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+import re
 
 from tqdm import tqdm
 
 from infant_pose_ros.errors import InvalidInputError
+
+#: YAML takes a number with an exponent, but without a point, for text.
+_EXPONENT = re.compile(r'[-+]?\d+[eE][-+]?\d+')
 
 TASKS = ('detector', 'pose', 'lifter')
 
@@ -21,15 +25,15 @@ def add_parser(subparsers) -> None:
     parser.add_argument('recipe', type=Path, help='YAML such as config/train_pose.yaml')
     parser.add_argument('--out', type=Path, required=True,
                         help='folder of the run; training goes on where it stopped')
-    parser.add_argument('--set', nargs='*', default=[], metavar='NAME=VALUE',
+    parser.add_argument('--set', nargs='*', action='extend', default=[], metavar='NAME=VALUE',
                         help='change settings of the recipe')
 
 
 def read_changes(pairs: list[str]) -> dict:
-    """`name=value` words as a mapping, values read as YAML.
+    """`name=value` words as a mapping, values read as YAML, but 1e-4 as a number.
 
     Raises:
-        InvalidInputError: a word without '='.
+        InvalidInputError: a word without '=', or a value that is no YAML.
     """
     import yaml
 
@@ -38,7 +42,12 @@ def read_changes(pairs: list[str]) -> dict:
         name, equals, value = pair.partition('=')
         if not equals:
             raise InvalidInputError(f'--set: expected NAME=VALUE, got {pair!r}')
-        changes[name] = yaml.safe_load(value) if value else ''
+        try:
+            changes[name] = float(value) if _EXPONENT.fullmatch(value) else (
+                yaml.safe_load(value) if value else '')
+        except yaml.YAMLError as error:
+            raise InvalidInputError(
+                f'--set: {pair!r} is no YAML; put the value in quotes') from error
     return changes
 
 

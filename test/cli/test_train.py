@@ -15,8 +15,18 @@ CONFIG = Path(__file__).resolve().parents[2] / 'config'
 def test_changes_are_read_as_yaml():
     assert read_changes(['steps=20', 'learning_rate=0.1', 'crop=false', 'adults=']) == {
         'steps': 20, 'learning_rate': 0.1, 'crop': False, 'adults': ''}
+    assert read_changes(['learning_rate=1e-4', 'name=e4', 'out=nan']) == {
+        'learning_rate': 1e-4, 'name': 'e4', 'out': 'nan'}
     with pytest.raises(InvalidInputError, match='NAME=VALUE'):
         read_changes(['steps'])
+    with pytest.raises(InvalidInputError, match='no YAML'):
+        read_changes(['name=['])
+
+
+def test_set_may_be_given_more_than_once():
+    words = main.build_parser('train').parse_args([
+        'train', 'pose', 'r.yaml', '--out', 'o', '--set', 'a=1', 'b=2', '--set', 'c=3'])
+    assert words.set == ['a=1', 'b=2', 'c=3']
 
 
 RECIPES = {'detector': DetectorRecipe, 'pose': PoseRecipe, 'lifter': LifterRecipe}
