@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 import hashlib
+import os
 from pathlib import Path
+import zipfile
+import zlib
 
 import numpy as np
 import torch
@@ -191,6 +194,9 @@ def sequence_pairs(stills: Stills, pose_weights: str, frames: int) -> LiftingPai
     """A pose network's output over the first `frames` of each folder of pictures, in order.
 
     The last frame of a sequence is followed by a row of NaN.
+
+    Raises:
+        DatasetError: no two frames that follow each other can be used.
     """
     folders = np.array([str(path.parent) for path in stills.paths])
     parts = []
@@ -201,8 +207,13 @@ def sequence_pairs(stills: Stills, pose_weights: str, frames: int) -> LiftingPai
             np.concatenate([pairs.rays, np.full((1, 16, 2), np.nan)]),
             np.concatenate([pairs.keypoints_m, np.full((1, 16, 3), np.nan)]),
             np.append(pairs.body_length_m, np.nan)))
-    return LiftingPairs(*(np.concatenate([getattr(part, name) for part in parts])
-                          for name in ('rays', 'keypoints_m', 'body_length_m')))
+    pairs = LiftingPairs(*(np.concatenate([getattr(part, name) for part in parts])
+                           for name in ('rays', 'keypoints_m', 'body_length_m')))
+    usable = np.isfinite(pairs.rays).all((1, 2)) & np.isfinite(pairs.keypoints_m).all((1, 2))
+    if not (usable[1:] & usable[:-1]).any():
+        raise DatasetError('sequences: expected frames that follow each other, with keypoints in '
+                           'space, found none; name a set in the format of MINI-RGBD')
+    return pairs
 
 
 class PairsCache:
@@ -218,17 +229,25 @@ class PairsCache:
         Args:
             name: begins the file's name. made_from: plain values that tell these from others.
             make: draws or estimates them.
+
+        Raises:
+            DatasetError: the stored file is damaged.
         """
         digest = hashlib.sha256(repr(made_from).encode()).hexdigest()[:12]
         path = self.folder / f'{name}_{digest}.npz'
         if not path.exists():
-            pairs, part = make(), path.with_suffix('.part.npz')
+            # Of its own, as other seeds may make the same pairs at the same time.
+            pairs, part = make(), path.with_suffix(f'.{os.getpid()}.part.npz')
             np.savez(part, rays=pairs.rays, keypoints_m=pairs.keypoints_m,
                      body_length_m=pairs.body_length_m)
             part.replace(path)
-        with np.load(path, allow_pickle=False) as content:
-            return LiftingPairs(*(
-                content[key] for key in ('rays', 'keypoints_m', 'body_length_m')))
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                return LiftingPairs(*(
+                    content[key] for key in ('rays', 'keypoints_m', 'body_length_m')))
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise DatasetError(
+                f'{path}: damaged ({error}); delete it, and it is made again') from error
 
 
 def estimate_key(stills: Stills, pose_weights: str) -> tuple[str, str]:

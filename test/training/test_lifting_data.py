@@ -90,6 +90,9 @@ def test_sequences_stay_in_order_with_a_gap_behind_each(stills_folder, tiny_chec
     pairs = sequence_pairs(stills, str(tiny_checkpoints['pose']), 3)
     assert len(pairs) == 4 and np.isnan(pairs.rays[3]).all()
     assert np.isfinite(pairs.rays[:3]).all()
+    stills.keypoints_m[[0, 2, 4]] = np.nan
+    with pytest.raises(DatasetError, match='follow each other'):
+        sequence_pairs(stills, str(tiny_checkpoints['pose']), 6)
 
 
 def test_what_was_made_is_kept_and_told_apart(stills_folder, tiny_checkpoints, tmp_path):
@@ -104,6 +107,11 @@ def test_what_was_made_is_kept_and_told_apart(stills_folder, tiny_checkpoints, t
     assert len(made) == 1 and np.array_equal(first.rays, again.rays)
     cache.get('poses', ('adults', 1), make)
     assert len(made) == 2
+    path = next((tmp_path / 'cache').iterdir())
+    path.write_bytes(b'junk')
+    with pytest.raises(DatasetError, match=f'{path.name}: damaged'):
+        for people in ('infants', 'adults'):
+            cache.get('poses', (people, 1), make)
     stills, weights = Stills.open(stills_folder), str(tiny_checkpoints['pose'])
     assert estimate_key(stills, weights) == estimate_key(Stills.open(stills_folder), weights)
     assert estimate_key(stills, weights) != estimate_key(stills.part(slice(1, None)), weights)
