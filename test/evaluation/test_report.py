@@ -4,7 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from infant_pose_ros.errors import CheckpointError, InvalidInputError, SettingsError
+from infant_pose_ros.errors import (
+    CheckpointError,
+    DatasetError,
+    InvalidInputError,
+    SettingsError,
+)
 from infant_pose_ros.evaluation.report import evaluate, rows_for
 from infant_pose_ros.evaluation.rows import Row
 
@@ -116,5 +121,5 @@ def test_a_folder_that_can_not_be_written_is_named(pictures, networks, tmp_path)
 def test_a_set_without_lengths_needs_them_assumed(pictures, networks, tmp_path):
     stills = dataclasses.replace(pictures.stills, body_length_m=np.full(12, np.nan))
     unknown = dataclasses.replace(pictures, stills=stills)
-    with pytest.raises(Exception, match='take --body-length assumed'):
+    with pytest.raises(DatasetError, match='take --body-length assumed'):
         evaluate(unknown, ROWS[-1:], tmp_path, networks)
