@@ -147,8 +147,9 @@ def test_a_lifter_for_true_2d_stands_in_its_own_row_alone():
         ('estimated_2d', ('l',), 'this method'), ('true_2d', ('m',), 'truth')]
 
 
-def test_the_example_has_a_row_for_every_published_one():
-    rows = checked_rows(read_rows(ROOT / 'config' / 'evaluation.yaml'))
+def test_the_two_tables_have_a_row_for_every_published_one():
+    rows = [row for name in ('evaluation.yaml', 'ablations.yaml')
+            for row in checked_rows(read_rows(ROOT / 'config' / name))]
     for kind, left_out in (('boxes', set()), ('2d', set()), ('3d', {'random_ferns', 'zedo'})):
         assert {row.published for row in rows if row.kind == kind} - {''} == set(
             PUBLISHED[kind]) - left_out
