@@ -70,13 +70,7 @@ def split_set(source: str | Path, val_count: int) -> tuple[Stills, Stills]:
     Raises:
         DatasetError: as `open_set`, or nothing is left to train on.
     """
-    parts = []
-    for name in _names(source):
-        stills = open_set(name)
-        if len(stills) <= val_count:
-            raise DatasetError(
-                f'{name}: holds {len(stills)} usable pictures, {val_count} of which are kept to '
-                'watch; lower adults_val_count')
-        parts.append((stills.part(slice(0, -val_count)), stills.part(slice(-val_count, None))))
-    train, held_out = zip(*parts)
+    train, held_out = zip(*(
+        open_set(name).split_off(val_count, name, 'lower adults_val_count')
+        for name in _names(source)))
     return Stills.joined(train), Stills.joined(held_out)

@@ -99,6 +99,17 @@ class Stills:
             return self
         return self.part(np.arange(count) * len(self) // count)
 
+    def split_off(self, count: int, source: str | Path, mend: str) -> tuple[Stills, Stills]:
+        """All but the last `count` pictures, and those.
+
+        Raises:
+            DatasetError: nothing is left; it names `source` and ends with `mend`.
+        """
+        if len(self) <= count:
+            raise DatasetError(f'{source}: holds {len(self)} usable pictures, {count} of which '
+                               f'are kept to watch; {mend}')
+        return self.part(slice(0, len(self) - count)), self.part(slice(len(self) - count, None))
+
     @classmethod
     def joined(cls, sets: Sequence[Stills]) -> Stills:
         """One after the other."""

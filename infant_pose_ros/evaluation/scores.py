@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.evaluation.bootstrap import (
     difference,
@@ -29,7 +30,7 @@ ALL_JOINTS = tuple(range(NUM_KEYPOINTS))
 #: The trunk of PCK: left shoulder to right hip, as for LSP; its share that is near enough.
 TRUNK, PCK_SHARE = (Joint.L_SHOULDER, Joint.R_HIP), 0.2
 #: A detection under this score begins no track in the pipeline's default settings.
-SURE_BOX_SCORE = 0.5
+SURE_BOX_SCORE = PipelineSettings().detection_score_min
 #: Head units of the PCKh curve.
 CURVE_K = np.linspace(0.0, 3.0, 61)
 MM_PER_M = 1000.0

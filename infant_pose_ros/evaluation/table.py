@@ -13,14 +13,20 @@ from infant_pose_ros.evaluation.bootstrap import Interval, Ratio
 from infant_pose_ros.evaluation.predictions import Predictions
 from infant_pose_ros.evaluation.published import PUBLISHED, Published
 from infant_pose_ros.evaluation.rows import Row
-from infant_pose_ros.evaluation.scores import ADULT_JOINTS, ALL_JOINTS, Errors, Scorer
+from infant_pose_ros.evaluation.scores import (
+    ADULT_JOINTS,
+    ALL_JOINTS,
+    Errors,
+    Scorer,
+    SURE_BOX_SCORE,
+)
 from infant_pose_ros.evaluation.sets import EvaluationSet
 from infant_pose_ros.skeleton import KEYPOINT_NAMES, ROOT
 
 #: Figures that are shares, shown in percent.
 SHARES = ('iou', 'pckh1', 'pckh2', 'pck02', 'found', 'sure', 'pckh1_no_root', 'pckh2_no_root')
 NAMES = {'iou': 'IoU %', 'pckh1': 'PCKh 1.0 %', 'pckh2': 'PCKh 2.0 %', 'pck02': 'PCK 0.2 %',
-         'found': 'found %', 'sure': 'score >= 0.5 %', 'ajpe': 'AJPE',
+         'found': 'found %', 'sure': f'score >= {SURE_BOX_SCORE:g} %', 'ajpe': 'AJPE',
          'ajpe_charged': 'AJPE, misses charged', 'ajpe_no_root': 'AJPE without pelvis'}
 NOTHING = '-'
 

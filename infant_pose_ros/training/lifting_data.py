@@ -184,10 +184,7 @@ def split_stills(source: str, source_val: str, val_count: int) -> tuple[Stills, 
     stills = open_set(source).people()
     if source_val:
         return stills, open_set(source_val).people()
-    if len(stills) <= val_count:
-        raise DatasetError(f'{source}: holds {len(stills)} pictures, {val_count} of which are '
-                           'kept to watch; name stills_val or lower stills_val_count')
-    return stills.part(slice(0, -val_count)), stills.part(slice(-val_count, None))
+    return stills.split_off(val_count, source, 'name stills_val or lower stills_val_count')
 
 
 def sequence_pairs(stills: Stills, pose_weights: str, frames: int) -> LiftingPairs:

@@ -9,7 +9,8 @@ def heatmap_cross_entropy(logits: torch.Tensor, targets: torch.Tensor,
                           weight: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of each map's spatial softmax against the target as a distribution.
 
-    From an ImageNet start the paper's squared error collapsed to empty maps; this learns at once.
+    Empty maps, to which the paper's squared error easily falls from an ImageNet start, cost the
+    most here.
 
     Args:
         logits, targets: (N, 16, h, w); targets are Gaussians, any scale. weight: (N, 16).

@@ -59,3 +59,13 @@ def test_parts_joined_again_are_the_whole(stills_folder):
     assert [path.name for path in stills.spread(3).paths] == [
         '00000.jpg', '00002.jpg', '00004.jpg']
     assert stills.spread(0) is stills and stills.spread(9) is stills
+
+
+def test_the_last_pictures_are_split_off(stills_folder):
+    stills = Stills.open(stills_folder)
+    rest, last = stills.split_off(2, 'the set', 'take less')
+    assert (rest.paths, last.paths) == (stills.paths[:4], stills.paths[4:])
+    whole, none = stills.split_off(0, 'the set', 'take less')
+    assert len(whole) == 6 and len(none) == 0
+    with pytest.raises(DatasetError, match='the set: holds 6 .* 6 of which .*; take less'):
+        stills.split_off(6, 'the set', 'take less')
