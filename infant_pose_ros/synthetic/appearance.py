@@ -111,70 +111,103 @@ def nappy_colour(bank: wp.array(dtype=wp.uint8, ndim=4), dress: Dress, t: Tailor
     return colour
 
 
-@wp.func
-def body_albedo(dress: Dress, bank: wp.array(dtype=wp.uint8, ndim=4), blotch: float,
-                rest: wp.vec3, t: Tailor):
-    """Colour of a person; the fourth number is 1 on cloth, 2 on knitted cloth, else 0.
+@wp.struct
+class Cover:
+    """What covers a place: a fabric (-1 skin, -2 nappy), how near its edge, and its knit.
 
-    `t`: arm, leg, head, hand, foot, height, front, eye, face left, back, up, side.
+    `knit`: 2 knitted, else 1.
     """
-    covered = -1
-    edge = 1.0
-    torso = t[0] < 0.02 and t[1] < 0.14
+
+    fabric: int
+    edge: float
+    knit: float
+
+
+@wp.func
+def clothes_at(dress: Dress, t: Tailor, torso: bool):
+    """Top, bottom, socks and mittens; see `Outfit.covers`, which tells the same of vertices."""
+    cover = Cover()
+    cover.fabric = -1
+    cover.edge = 1.0
+    cover.knit = 1.0
     if dress.sleeve >= 0.0 and t[2] < dress.neckline and t[3] < 0.4:
         if (torso and t[5] >= dress.waist) or (t[0] >= 0.02 and t[0] <= dress.sleeve):
-            covered = dress.upper
-            edge = wp.min(wp.abs(dress.sleeve - t[0]) * 3.0, wp.abs(dress.neckline - t[2]) * 0.4)
+            cover.fabric = dress.upper
+            cover.edge = wp.min(wp.abs(dress.sleeve - t[0]) * 3.0,
+                                wp.abs(dress.neckline - t[2]) * 0.4)
             if dress.upper != dress.lower and torso:
-                edge = wp.min(edge, (t[5] - dress.waist) * 4.0)
+                cover.edge = wp.min(cover.edge, (t[5] - dress.waist) * 4.0)
     if t[0] < 0.02 and t[5] < dress.waist and t[1] <= dress.trousers:
         if t[4] < 0.5 or dress.feet == 1:
-            covered = dress.lower
-            edge = (dress.trousers - t[1]) * 2.0
+            cover.fabric = dress.lower
+            cover.edge = (dress.trousers - t[1]) * 2.0
     sock = dress.sock_right
     mitten = dress.mitten_right
     if t[11] > 0.0:
         sock = dress.sock_left
         mitten = dress.mitten_left
-    if sock < 1.5 and (t[1] > sock or t[4] > 0.5):
-        covered = dress.extra
-        edge = 1.0
-    if mitten == 1 and t[3] > 0.3:
-        covered = dress.extra
-        edge = 1.0
-    knit = 1.0
+    if (sock < 1.5 and (t[1] > sock or t[4] > 0.5)) or (mitten == 1 and t[3] > 0.3):
+        cover.fabric = dress.extra
+        cover.edge = 1.0
+    return cover
+
+
+@wp.func
+def cover_at(dress: Dress, t: Tailor, torso: bool):
+    """The outermost of clothes, hat and bib."""
+    cover = clothes_at(dress, t, torso)
     if dress.hat > 0 and t[2] > 0.7:
         brim = t[10] - dress.hat_line + dress.hat_slope * t[9]
         if brim > 0.0:
-            covered = dress.hat_fabric
-            edge = wp.abs(brim - dress.hat_rim) * 0.4
+            cover.fabric = dress.hat_fabric
+            cover.edge = wp.abs(brim - dress.hat_rim) * 0.4
             if dress.hat == 3:
-                knit = 2.0
+                cover.knit = 2.0
     bx = t[8]
     bz = t[10] + 2.3
     if dress.bib >= 0 and t[6] > 0.05 and t[0] < 0.1 and t[2] < 0.9:
         if bx * bx / 3.2 + bz * bz / 2.6 < 1.0:
-            covered = dress.bib
-            edge = (1.0 - bx * bx / 3.2 - bz * bz / 2.6) * 0.15
-    if covered == -2:
+            cover.fabric = dress.bib
+            cover.edge = (1.0 - bx * bx / 3.2 - bz * bz / 2.6) * 0.15
+    return cover
+
+
+@wp.func
+def fastened(dress: Dress, t: Tailor, colour: wp.vec3):
+    """`colour` of the top's front with its seam, zip or buttons."""
+    off = t[8]
+    if dress.fastening == 3:
+        off = t[8] - 0.55 * (t[10] + 4.2)
+    if wp.abs(off) < 0.07:
+        colour = colour * 0.75
+    if dress.fastening == 1:
+        step = t[10] * 1.1
+        if ellipse(off, (step - wp.floor(step) - 0.5) / 1.1, 0.11, 0.11) > 0.5:
+            colour = wp.vec3(0.85, 0.85, 0.82)
+    return colour
+
+
+@wp.func
+def body_albedo(dress: Dress, bank: wp.array(dtype=wp.uint8, ndim=4), blotch: float,
+                rest: wp.vec3, t: Tailor):
+    """Colour of a person; the fourth number is 2 on knitted cloth, 1 on cloth, 0.7 on a nappy.
+
+    It is 0 on skin. `t`: arm, leg, head, hand, foot, height, front, eye, face left, back, up,
+    side.
+    """
+    torso = t[0] < 0.02 and t[1] < 0.14
+    cover = cover_at(dress, t, torso)
+    if cover.fabric == -2:
         c = nappy_colour(bank, dress, t)
         return wp.vec4(c[0], c[1], c[2], 0.7)
-    if covered < 0:
+    if cover.fabric < 0:
         c = skin_colour(dress, bank, t, blotch)
         return wp.vec4(c[0], c[1], c[2], 0.0)
     u = rest[0] * dress.repeat + dress.shift[0]
     v = rest[2] * dress.repeat + dress.shift[1] + 0.35 * rest[1] * dress.repeat
-    c = fabric_at(bank, covered, u, v)
-    if edge < 0.03:
-        c = c * (0.72 + 9.0 * wp.max(edge, 0.0))
-    if dress.fastening > 0 and covered == dress.upper and t[6] > 0.1 and torso:
-        off = t[8]
-        if dress.fastening == 3:
-            off = t[8] - 0.55 * (t[10] + 4.2)
-        if wp.abs(off) < 0.07:
-            c = c * 0.75
-        if dress.fastening == 1:
-            step = t[10] * 1.1
-            if ellipse(off, (step - wp.floor(step) - 0.5) / 1.1, 0.11, 0.11) > 0.5:
-                c = wp.vec3(0.85, 0.85, 0.82)
-    return wp.vec4(c[0], c[1], c[2], knit)
+    c = fabric_at(bank, cover.fabric, u, v)
+    if cover.edge < 0.03:
+        c = c * (0.72 + 9.0 * wp.max(cover.edge, 0.0))
+    if dress.fastening > 0 and cover.fabric == dress.upper and t[6] > 0.1 and torso:
+        c = fastened(dress, t, c)
+    return wp.vec4(c[0], c[1], c[2], cover.knit)

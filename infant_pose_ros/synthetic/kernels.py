@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warp as wp
 
+#: What `rasterise` leaves where no face is: for NumPy, and for kernels.
 EMPTY_PIXEL = 0x7FFFFFFFFFFFFFFF
-
+EMPTY_KEY = wp.constant(wp.int64(EMPTY_PIXEL))
 
 #: How many numbers the tailor keeps for a vertex; see `tailor.tailor_columns`.
 Tailor = wp.types.vector(length=12, dtype=float)
