@@ -78,6 +78,13 @@ def test_a_run_that_is_killed_goes_on_from_a_checkpoint_with_negatives(stills_fo
     assert {'iou', 'found', 'adults_found', 'false_negatives_val'} <= set(rows[0])
 
 
+def test_bf16_learns_the_last_stage_too(stills_folder, tmp_path):
+    losses = []
+    train_detector(recipe(stills_folder, steps=2, val_every=2, refine=True, precision='bf16'),
+                   tmp_path, lambda _, row: losses.append(row['loss']))
+    assert len(losses) == 2 and np.isfinite(losses).all()
+
+
 def test_a_detector_without_infants_is_refused(stills_folder, tmp_path):
     with pytest.raises(SettingsError, match='infants_val'):
         train_detector(DetectorRecipe(), tmp_path)

@@ -131,6 +131,17 @@ def test_adults_alone_whole_pictures_and_paper_loss(figures, tmp_path):
     assert {'adults_pck02', 'adults_error_px'} <= set(rows[0]) and len(rows) == 1
 
 
+@pytest.mark.parametrize('activation', ['softmax', 'none'])
+def test_bf16_learns_nearly_the_same(figures, tmp_path, activation):
+    def first_loss(precision):
+        losses = []
+        train_pose(recipe(figures, steps=1, val_every=1, precision=precision,
+                          activation=activation), tmp_path / precision,
+                   lambda _, row: losses.append(row['loss']))
+        return losses[0]
+    assert first_loss('bf16') == pytest.approx(first_loss('fp32'), rel=0.02)
+
+
 def test_a_run_without_anything_to_watch_or_to_learn_is_refused(figures, tmp_path):
     with pytest.raises(SettingsError, match='nothing to watch'):
         train_pose(recipe(figures, infants_val=''), tmp_path)
