@@ -239,6 +239,21 @@ def blend(values: wp.array(dtype=wp.vec3), face: wp.vec3i, share: wp.vec3):
 
 
 @wp.func
+def material_at(look: Look, people: wp.array(dtype=Dress), bank: wp.array(dtype=wp.uint8, ndim=4),
+                reliefs: wp.array(dtype=float, ndim=3), tailor: wp.array(dtype=Tailor),
+                face_fabric: wp.array(dtype=int), face_repeat: wp.array(dtype=float), t: int,
+                face: wp.vec3i, share: wp.vec3, r: wp.vec3):
+    """What face `t`, of people first and then of things, is made of at its place `r`."""
+    body_faces = look.num_body_faces * look.num_people
+    if t < body_faces:
+        row = (tailor[face[0]] * share[0] + tailor[face[1]] * share[1]
+               + tailor[face[2]] * share[2])
+        return person_material(look, people[t / look.num_body_faces], bank, reliefs, r, row)
+    return prop_material(look, people, bank, face_fabric[t - body_faces],
+                         face_repeat[t - body_faces], r)
+
+
+@wp.func
 def wrinkled(look: Look, reliefs: wp.array(dtype=float, ndim=3), normal: wp.vec3, r: wp.vec3,
              fold: float):
     """Normal of cloth, bent by its relief at the place `r` and by a fold."""
@@ -260,6 +275,16 @@ def light_at(look: Look, moments: wp.array(dtype=wp.vec2, ndim=2), shadow_size: 
     light = look.sun * (1.25 * lit) + look.ambient * (hemisphere * open_sky)
     light = light + look.fill * (wp.max(wp.dot(normal, look.fill_light), 0.0) * open_sky)
     return wp.vec4(light[0], light[1], light[2], lit)
+
+
+@wp.func
+def shine_of(look: Look, gloss: float, normal: wp.vec3, direction: wp.vec3):
+    """The lamp's reflection towards the camera."""
+    shine = 0.0
+    if gloss > 0.0:
+        half = wp.normalize(look.light - wp.normalize(direction))
+        shine = gloss * wp.pow(wp.max(wp.dot(normal, half), 0.0), 24.0)
+    return shine
 
 
 @wp.func
@@ -314,15 +339,13 @@ def shade(pixels: wp.array(dtype=wp.int64), width: int, height: int,
     direction = to_world * ray
     back = bedding(look, bank, reliefs, origin, direction)
     m = Material()
+    m.colour = back.colour
     z = 50.0
     if key != EMPTY_KEY:
         z = float(key >> wp.int64(32)) * 1.0e-6
-    colour = back.colour
     normal = back.normal
     p = back.p
     open_sky = back.open_sky
-    who = 0
-    gloss = 0.0
     if z < back.z:
         t = int(key & wp.int64(0xFFFFFFFF))
         face = faces[t]
@@ -332,37 +355,25 @@ def shade(pixels: wp.array(dtype=wp.int64), width: int, height: int,
         if wp.dot(normal, direction) > 0.0:
             normal = normal * -1.0
         r = blend(rest, face, share)
-        body_faces = look.num_body_faces * look.num_people
-        if t < body_faces:
-            row = (tailor[face[0]] * share[0] + tailor[face[1]] * share[1]
-                   + tailor[face[2]] * share[2])
-            m = person_material(look, people[t / look.num_body_faces], bank, reliefs, r, row)
-        else:
-            m = prop_material(look, people, bank, face_fabric[t - body_faces],
-                              face_repeat[t - body_faces], r)
-        colour = m.colour
-        who = m.who
-        gloss = m.gloss
+        m = material_at(look, people, bank, reliefs, tailor, face_fabric, face_repeat, t, face,
+                        share, r)
         if m.cloth > 0.5:
             normal = wrinkled(look, reliefs, normal, r, m.fold)
-            colour = colour * (1.0 + 0.10 * wp.min(m.fold, 0.0) * look.wrinkles)
+            m.colour = m.colour * (1.0 + 0.10 * wp.min(m.fold, 0.0) * look.wrinkles)
         open_sky = 0.7 + 0.3 * wp.clamp(p[2] / 0.08, 0.0, 1.0)
     else:
         z = back.z
-    if who == 0:
+    if m.who == 0:
         open_sky = open_sky * crowded(look, crowding, top_size, p)
     light = light_at(look, moments, shadow_size, p, normal, open_sky)
-    shine = 0.0
-    if gloss > 0.0:
-        half = wp.normalize(look.light - wp.normalize(direction))
-        shine = gloss * light[3] * wp.pow(wp.max(wp.dot(normal, half), 0.0), 24.0)
-    linear = exposed(look, ray, width, colour, light, shine)
+    shine = shine_of(look, m.gloss * light[3], normal, direction)
+    linear = exposed(look, ray, width, m.colour, light, shine)
     power = look.gamma / 2.2
     for k in range(3):
         value = wp.pow(wp.max(linear[k], 0.0), power)
         image[y, x, k] = wp.uint8(wp.clamp(value, 0.0, 1.0) * 255.0)
     depth[y, x] = z
-    owner[y, x] = wp.uint8(who)
+    owner[y, x] = wp.uint8(m.who)
 
 
 @wp.kernel
