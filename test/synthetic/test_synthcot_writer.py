@@ -151,6 +151,11 @@ def test_finished_sequences_are_kept_and_others_refused(folder):
             write_synthcot12(folder, (11,), frames)
 
 
+def test_a_killed_process_ends_with_the_folder_and_the_mend(tmp_path, killed_pool):
+    with pytest.raises(DatasetError, match=r'a process was killed \(killed\); free some memory'):
+        write_synthcot12(tmp_path, (11,), 2)
+
+
 @pytest.mark.slow
 def test_the_bytes_do_not_depend_on_the_number_of_processes(tmp_path, monkeypatch):
     monkeypatch.setattr(synthcot_writer, 'SUPERSAMPLE', 2)      # as in the processes

@@ -84,6 +84,11 @@ def test_settings_that_can_not_be_read_are_named(tmp_path):
         write_stills(tmp_path, 4, StillsPlan(1))
 
 
+def test_a_killed_process_ends_with_the_folder_and_the_mend(tmp_path, killed_pool):
+    with pytest.raises(DatasetError, match=r'set: can not go on \(killed\); free some space or'):
+        write_stills(tmp_path / 'set', 4, StillsPlan(1))
+
+
 @pytest.mark.slow
 def test_a_folder_that_can_not_be_written_is_named(tmp_path):
     (tmp_path / '0000.part').write_text('in the way')
