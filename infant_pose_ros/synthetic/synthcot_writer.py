@@ -41,6 +41,7 @@ from infant_pose_ros.synthetic.synthcot import (
     sequence_scene,
     VERSION,
 )
+from infant_pose_ros.synthetic.workers import end_with_parent
 
 SUPERSAMPLE = 2
 #: Frames that are made again after a kill, at most.
@@ -146,12 +147,10 @@ def _start_worker(ready: Queue, stop: Event) -> None:
 def _render_in_worker(folder: Path, number: int, frames: int) -> None:
     """`render_sequence`, which tells the parent of ready frames and stops with it."""
     ready, stop = _worker
-    parent = multiprocessing.parent_process()
 
     def progress(count: int) -> None:
         ready.put(count)
-        if not parent.is_alive():
-            os._exit(1)  # the pool would wait for ever for a parent that was killed
+        end_with_parent()
         if stop.is_set():
             raise StoppedError
 

@@ -30,6 +30,7 @@ from infant_pose_ros.synthetic.motion import sample_infant
 from infant_pose_ros.synthetic.renderer import Renderer
 from infant_pose_ros.synthetic.scene import sample_scene
 from infant_pose_ros.synthetic.stills import POSES_PER_BODY, render_stills, Still
+from infant_pose_ros.synthetic.workers import end_with_parent
 
 SHARD_SIZE = 200
 VERSION = 2
@@ -67,7 +68,10 @@ def _write_shard(folder: Path, shard: int, count: int, plan: StillsPlan, device:
     part.mkdir(parents=True)
     stills = render_stills(renderer, plan.seed, shard * SHARD_SIZE, count, plan.size_wh,
                            plan.people, plan.negatives)
-    rows = [_write_still(part, index, still, plan.depth) for index, still in enumerate(stills)]
+    rows = []
+    for index, still in enumerate(stills):
+        rows.append(_write_still(part, index, still, plan.depth))
+        end_with_parent()
     np.savez_compressed(
         part / 'labels.npz', **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
     part.rename(final)
