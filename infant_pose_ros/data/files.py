@@ -48,7 +48,7 @@ def read_mat(path: Path, *names: str) -> tuple[np.ndarray, ...]:
 
     try:
         content = scipy.io.loadmat(path, variable_names=names)
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # SciPy's own for version 7.3, which is HDF5
         raise DatasetError(
             f"{path}: expected a MATLAB file up to version 7.2, found version 7.3; save it again "
             "with MATLAB's -v7 option") from error
