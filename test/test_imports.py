@@ -15,7 +15,8 @@ LAYERS = (
     ('structures', 'config'),
     ('geometry', 'codecs', 'filtering', 'media'),
     ('models', 'data'),
-    ('inference', 'looking', 'reading', 'pipeline', 'training', 'evaluation', 'synthetic'),
+    ('lifting', 'inference', 'looking', 'reading', 'pipeline', 'training', 'evaluation',
+     'synthetic'),
     ('cli', 'ros'),
     ('nodes',),
 )

@@ -21,7 +21,8 @@ from infant_pose_ros.evaluation.rows import BUNDLED, Row, TRUTH
 from infant_pose_ros.evaluation.sets import EvaluationSet
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.geometry.crops import Crop, transform_points
-from infant_pose_ros.inference import Detector, PoseEstimator, PoseLifter, resolve_device
+from infant_pose_ros.inference import Detector, PoseEstimator, resolve_device
+from infant_pose_ros.lifting import PoseLifter
 from infant_pose_ros.media.crops import cut_crop
 from infant_pose_ros.models.checkpoints import bundled_checkpoint, file_sha256, load_checkpoint
 from infant_pose_ros.reading import Candidate, PoseReader

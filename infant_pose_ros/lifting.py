@@ -1,0 +1,169 @@
+"""From poses in a picture to poses in space: the lifter, and the placement of what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import contextlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from infant_pose_ros.codecs.lifting import CANONICAL_BODY_LENGTH_MM, LiftingCodec
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.geometry.cameras import (
+    assumed_camera,
+    camera_for_picture,
+    undistort_to_rays,
+)
+from infant_pose_ros.geometry.neighbours import fill_missing
+from infant_pose_ros.geometry.placement import MIN_POINTS, place_root
+from infant_pose_ros.models.checkpoints import Manifest
+from infant_pose_ros.skeleton import NUM_KEYPOINTS, ROOT
+from infant_pose_ros.structures import Camera, Pose2D, Pose3D
+
+#: Lifting error of a keypoint, standard deviation for a canonical body, where a checkpoint
+#: doesn't say it, and the least that is believed, mm.
+DEFAULT_JOINT_STD_MM = 25.0
+MIN_JOINT_STD_MM = 1.0
+#: The part of it along the ray that changes from frame to frame, where a checkpoint doesn't say
+#: it, mm.
+DEFAULT_JOINT_JITTER_MM = 6.0
+
+
+class PoseLifter:
+    """Lifts poses in a picture into space; always fp32.
+
+    Args:
+        module: a `Lifter`; it is taken over.
+        manifest: of its checkpoint.
+        device: a PyTorch device.
+    """
+
+    def __init__(self, module: nn.Module, manifest: Manifest, device: str = 'cpu'):
+        self.manifest = manifest
+        self._codec = LiftingCodec()
+        self._device = torch.device(device)
+        self._module = module.to(self._device).eval()
+        self._joint_std_mm = np.maximum(
+            _by_joint(manifest, 'joint_std_mm', DEFAULT_JOINT_STD_MM), MIN_JOINT_STD_MM)
+        self._joint_jitter_mm = _by_joint(manifest, 'joint_jitter_mm', DEFAULT_JOINT_JITTER_MM)
+
+    @torch.no_grad()
+    def lift(self, poses_2d: Sequence[Pose2D], camera: Camera | None, size_wh: tuple[int, int],
+             body_length_m: float) -> list[Pose3D | None]:
+        """Poses in space, one for each pose in the picture.
+
+        A keypoint that is missing, or has no ray through the lens, is missing in space too; for
+        the network its neighbours in the skeleton stand in for it.
+
+        Args:
+            poses_2d: frame px.
+            camera: with it the root is placed in the camera's frame; None gives poses relative
+                to the pelvis, seen by an assumed camera.
+            size_wh: of the picture, px; the camera is scaled to it.
+            body_length_m: crown to heel.
+
+        Returns:
+            None where a pose can't be lifted: fewer than four keypoints have a ray, or no place
+            in front of the camera explains the picture.
+
+        Raises:
+            InvalidInputError: the camera's picture has other proportions.
+        """
+        lens = camera_for_picture(camera, size_wh) if camera else assumed_camera(size_wh)
+        rays = [undistort_to_rays(lens, pose.keypoints_px) for pose in poses_2d]
+        usable = [index for index, ray in enumerate(rays)
+                  if np.isfinite(ray).all(axis=1).sum() >= MIN_POINTS]
+        lifted: list[Pose3D | None] = [None] * len(poses_2d)
+        if not usable:
+            return lifted
+        inputs, view = self._codec.encode_input(
+            np.stack([fill_missing(rays[index]) for index in usable]))
+        output = self._module(torch.from_numpy(inputs).to(self._device)).cpu().numpy()
+        relative_m = self._codec.decode_output(
+            output, view, np.full(len(usable), float(body_length_m)))
+        for index, keypoints_m in zip(usable, relative_m):
+            rays_variance = poses_2d[index].covariance_px2 / np.outer(
+                (lens.fx, lens.fy), (lens.fx, lens.fy))
+            seen = _SeenBody(keypoints_m, rays[index], rays_variance,
+                             *(std_mm / CANONICAL_BODY_LENGTH_MM * body_length_m
+                               for std_mm in (self._joint_std_mm, self._joint_jitter_mm)))
+            if camera is None:
+                lifted[index] = seen.relative()
+            else:
+                with contextlib.suppress(InvalidInputError):    # no such place: stays None
+                    lifted[index] = seen.placed()
+        return lifted
+
+
+def _by_joint(manifest: Manifest, name: str, default: float) -> np.ndarray:
+    """(16,) of a metric that a manifest has for each keypoint, or for all."""
+    return np.broadcast_to(np.asarray(manifest.metrics.get(name, default), float), NUM_KEYPOINTS)
+
+
+@dataclass(frozen=True, eq=False)
+class _SeenBody:
+    """A lifted body and how it was seen.
+
+    What changes from frame to frame in a keypoint is how far beside its ray it was seen, times
+    the depth, and the lifter's jitter along the ray. The lifter's whole error is larger, but
+    hardly changes while the pose doesn't.
+
+    Attributes:
+        relative_m: (16, 3) relative to the pelvis, camera axes.
+        rays: (16, 2), NaN where missing. rays_variance: (16, 2, 2) theirs.
+        std_m, jitter_m: (16,) the lifter's error, and its part along the ray that changes.
+    """
+
+    relative_m: np.ndarray
+    rays: np.ndarray
+    rays_variance: np.ndarray
+    std_m: np.ndarray
+    jitter_m: np.ndarray
+
+    def relative(self) -> Pose3D:
+        """The pose relative to the pelvis; its scale in the picture gives the depth."""
+        known = np.isfinite(self.rays).all(axis=1)
+        spread_m, spread = (np.sqrt(points[known].var(axis=0).sum())
+                            for points in (self.relative_m[:, :2], self.rays))
+        lateral_m2 = self._lateral_m2(np.full(NUM_KEYPOINTS, spread_m / max(spread, 1e-9)))
+        noise_m2 = self._noise_m2(lateral_m2 + lateral_m2[ROOT])
+        noise_m2[ROOT] = 0.0
+        return self._pose(self.relative_m, noise_m2, np.zeros((3, 3)), False)
+
+    def placed(self) -> Pose3D:
+        """The pose in the camera's frame.
+
+        Raises:
+            InvalidInputError: as `place_root`.
+        """
+        weights = 2.0 / np.trace(self.rays_variance, axis1=1, axis2=2)
+        place = place_root(self.relative_m, self.rays, weights, self.std_m ** 2)
+        keypoints_m = self.relative_m + place.translation_m
+        lateral_m2 = self._lateral_m2(keypoints_m[:, 2])
+        shift_noise_m2 = np.einsum('akj,kji,bki->ab', place.gain, lateral_m2, place.gain)
+        return self._pose(keypoints_m, self._noise_m2(lateral_m2) + shift_noise_m2,
+                          place.covariance_m2, True)
+
+    def _lateral_m2(self, depth_m: np.ndarray) -> np.ndarray:
+        """(16, 2, 2) m^2 beside the ray at (16,) depths; 0 where missing."""
+        return np.nan_to_num(self.rays_variance) * depth_m[:, None, None] ** 2
+
+    def _noise_m2(self, lateral_m2: np.ndarray) -> np.ndarray:
+        """(16, 3, 3) m^2 from what is beside the rays and along them."""
+        along = np.column_stack([np.nan_to_num(self.rays), np.ones(NUM_KEYPOINTS)])
+        along *= (self.jitter_m / np.linalg.norm(along, axis=1))[:, None]
+        noise_m2 = along[:, :, None] * along[:, None]
+        noise_m2[:, :2, :2] += lateral_m2
+        return noise_m2
+
+    def _pose(self, keypoints_m: np.ndarray, noise_m2: np.ndarray, shift_m2: np.ndarray,
+              is_absolute: bool) -> Pose3D:
+        known = np.isfinite(self.rays).all(axis=1)
+        covariance_m2 = noise_m2 + shift_m2 + (self.std_m ** 2)[:, None, None] * np.eye(3)
+        deep = known[:, None, None]
+        return Pose3D(np.where(known[:, None], keypoints_m, np.nan),
+                      np.where(deep, covariance_m2, np.nan), is_absolute,
+                      np.where(deep, noise_m2, np.nan))
