@@ -3,9 +3,13 @@ import pytest
 
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.evaluation.metrics import (
+    acceleration_error,
     ajpe,
     box_ious,
+    delay_frames,
+    derivative,
     head_units,
+    jitter,
     joint_errors,
     pckh,
 )
@@ -65,3 +69,72 @@ def test_box_ious_by_hand():
     assert ious[:3] == pytest.approx([1.0, 1 / 3, 0.0])
     assert np.isnan(ious[3])
     assert box_ious(np.zeros((0, 4)), np.zeros((0, 4))).shape == (0,)
+
+
+UNEVEN_S = np.array([0.0, 0.1, 0.35, 0.4, 0.9, 1.0, 1.6])
+
+
+def test_derivatives_by_hand():
+    # 0, 1, 4 at 0, 1, 2 s: speeds 1 and 3, acceleration 2.
+    assert derivative(np.array([0.0, 1.0, 4.0]), np.arange(3.0), 1).tolist() == [1.0, 3.0]
+    assert derivative(np.array([0.0, 1.0, 4.0]), np.arange(3.0), 2).tolist() == [2.0]
+    # Uneven: x = 3 t^2 has the acceleration 6, x = t^3 the third derivative 6, everywhere.
+    assert derivative(3 * UNEVEN_S**2, UNEVEN_S, 2) == pytest.approx([6.0] * 5)
+    assert derivative(UNEVEN_S**3, UNEVEN_S, 3) == pytest.approx([6.0] * 4)
+    assert derivative(np.zeros((2, 16, 3)), np.arange(2.0), 3).shape == (0, 16, 3)
+    for stamps in ([0.0, 1.0, 1.0], [0.0, 1.0], [0.0, 2.0, 1.0]):
+        with pytest.raises(InvalidInputError, match='stamps_s: expected 3 rising'):
+            derivative(np.zeros(3), np.array(stamps), 2)
+
+
+def test_acceleration_error_by_hand():
+    # x = t^2 against rest: 2 everywhere, whatever the steps.
+    for stamps in (np.arange(7) * 0.5, UNEVEN_S):
+        pred = np.zeros((7, 16, 2))
+        pred[:, :, 0] = stamps[:, None]**2
+        assert acceleration_error(pred, np.zeros_like(pred), stamps) == pytest.approx(2.0)
+        assert acceleration_error(pred + 7.0, pred, stamps) == pytest.approx(0.0, abs=1e-9)
+        pred[0] = NAN
+        assert acceleration_error(pred, np.zeros_like(pred), stamps) == pytest.approx(2.0)
+    assert np.isnan(acceleration_error(pred[:2], pred[:2], UNEVEN_S[:2]))
+
+
+def test_jitter_by_hand():
+    # 0, 1, 0, 1, 0: third differences 4, -4: standard deviation 4 / dt^3
+    signal = np.array([0.0, 1.0, 0.0, 1.0, 0.0])
+    assert jitter(signal, np.arange(5) * 0.5) == pytest.approx(4 / 0.125)
+    assert jitter(UNEVEN_S**2, UNEVEN_S) == pytest.approx(0.0, abs=1e-9)
+    assert np.isnan(jitter(signal[:3], np.arange(3.0)))
+    assert np.isnan(jitter(np.full(9, NAN), np.arange(9.0)))
+
+
+def moving(times_s):
+    phases = np.arange(32).reshape(16, 2)
+    frames = times_s[:, None, None] * 30
+    return 50 * np.sin(frames / 9 + phases) + 10 * np.sin(frames / 4 + 2 * phases)
+
+
+@pytest.mark.parametrize('delay', [0.0, 3.0, -2.0, 1.5])
+def test_delay_is_found(delay):
+    stamps = np.arange(200) / 30
+    truth, pred = moving(stamps), moving(stamps - delay / 30)
+    noise = np.random.default_rng(0).normal(0, 3, pred.shape)
+    assert delay_frames(pred + noise, truth, stamps) == pytest.approx(delay, abs=0.15)
+    pred[20:30, 3] = NAN
+    assert delay_frames(pred, truth, stamps) == pytest.approx(delay, abs=0.15)
+    assert delay_frames(pred, truth, stamps, 60.0) == pytest.approx(2 * delay, abs=0.3)
+
+
+def test_delay_is_found_with_uneven_steps():
+    stamps = np.cumsum(np.random.default_rng(1).choice([1, 2, 3, 4], 200)) / 60
+    pred = moving(stamps - 2.5 / 30)
+    assert delay_frames(pred, moving(stamps), stamps) == pytest.approx(2.5, abs=0.15)
+
+
+def test_delay_of_nothing():
+    still, stamps = np.ones((40, 16, 2)), np.arange(40) / 30
+    assert np.isnan(delay_frames(still, still, stamps))
+    assert np.isnan(delay_frames(still[:3], still[:3], stamps[:3]))
+    assert np.isnan(delay_frames(still[:0], still[:0], stamps[:0]))
+    with pytest.raises(InvalidInputError, match='rate_hz'):
+        delay_frames(still, still, stamps, 0.0)
