@@ -7,6 +7,7 @@ from collections import deque
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from infant_pose_ros.codecs.camera_infos import decode_camera_info as decode_camera_info
 from infant_pose_ros.geometry.cameras import camera_for_picture as camera_for_picture
 from infant_pose_ros.structures import Camera
 
@@ -14,28 +15,6 @@ from infant_pose_ros.structures import Camera
 MAX_STAMPS = 512
 #: A step back in stamps by more than this is a new start (a bag that loops), ns.
 RESTART_NS = 500_000_000
-
-
-def decode_camera_info(msg: CameraInfo) -> Camera:
-    """The camera of the published picture: K, moved and scaled by the region of interest and
-    the binning as the message defines them.
-
-    Raises:
-        InvalidInputError: not calibrated, without a size, or an unknown distortion model.
-    """
-    k, roi = msg.k, msg.roi
-    bin_x, bin_y = max(1, msg.binning_x), max(1, msg.binning_y)
-    has_coefficients = any(msg.d)
-    return Camera(
-        fx=k[0] / bin_x, fy=k[4] / bin_y,
-        cx=_binned(k[2] - roi.x_offset, bin_x), cy=_binned(k[5] - roi.y_offset, bin_y),
-        width=(roi.width or msg.width) // bin_x, height=(roi.height or msg.height) // bin_y,
-        distortion_model=msg.distortion_model if has_coefficients else '',
-        distortion=list(msg.d) if has_coefficients else [])
-
-
-def _binned(centre_px: float, binning: int) -> float:
-    return (centre_px + 0.5) / binning - 0.5
 
 
 def encode_camera_info(camera: Camera, header: Header) -> CameraInfo:

@@ -1,0 +1,74 @@
+"""Keypoints as the points of an organised PointCloud2, one row an infant: layout and decoding.
+
+The message may come from rclpy or from a bag read without ROS: only its fields are looked at.
+
+Byte offsets within a point (little endian, 40 bytes a point, 16 points a row):
+
+====== ======== ======= =====================================================
+offset field    type    meaning
+====== ======== ======= =====================================================
+0 4 8  x y z    float32 m, camera optical frame (pelvis-relative where
+                        skeleton_info says so); NaN where missing
+12 16  u v      float32 px in the picture; NaN where missing
+20     score    float32 0..1; 0 where missing
+24..32 sx sy sz float32 m, standard deviations of x y z; NaN where missing
+36     joint    uint8   index in skeleton.KEYPOINT_NAMES; column = joint
+37     state    uint8   0 lost, 1 predicted, 2 measured
+38     track    uint16  id of the infant, stable while it stays in view
+====== ======== ======= =====================================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.skeleton import NUM_KEYPOINTS
+
+FIELDS: tuple[tuple[str, str], ...] = (
+    ('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('u', '<f4'), ('v', '<f4'), ('score', '<f4'),
+    ('sx', '<f4'), ('sy', '<f4'), ('sz', '<f4'), ('joint', 'u1'), ('state', 'u1'),
+    ('track', '<u2'))
+#: One keypoint, packed; its offsets are the message's.
+KEYPOINT_DTYPE = np.dtype(list(FIELDS))
+#: The numbers of sensor_msgs/PointField's types, by NumPy's codes.
+POINT_FIELD_TYPES = {'i1': 1, 'u1': 2, 'i2': 3, 'u2': 4, 'i4': 5, 'u4': 6, 'f4': 7, 'f8': 8}
+
+_DTYPES = {datatype: code for code, datatype in POINT_FIELD_TYPES.items()}
+
+
+def decode_keypoints(msg) -> np.ndarray:
+    """The keypoints of a message as (infants, 16) of `KEYPOINT_DTYPE`.
+
+    Fields are found by name, at whatever offset and byte order the message gives them.
+
+    Raises:
+        InvalidInputError: a field is missing, or the layout doesn't fit the data.
+    """
+    if msg.width != NUM_KEYPOINTS and msg.height:
+        raise InvalidInputError(
+            f'keypoints: expected {NUM_KEYPOINTS} points a row, got {msg.width}')
+    needed = msg.height * msg.row_step
+    if len(msg.data) < needed or msg.row_step < msg.width * msg.point_step:
+        raise InvalidInputError(
+            f'keypoints: {msg.height} rows of {msg.row_step} bytes and points of '
+            f"{msg.point_step} don't fit {len(msg.data)} bytes of data")
+    known = {field.name: field for field in msg.fields}
+    rows = np.zeros((msg.height, NUM_KEYPOINTS), KEYPOINT_DTYPE)
+    for name, _ in FIELDS:
+        field = known.get(name)
+        code = _DTYPES.get(field.datatype) if field is not None else None
+        if code is None:
+            raise InvalidInputError(
+                f"keypoints: field '{name}' is missing; the message has "
+                f'{", ".join(known) or "none"}')
+        dtype = np.dtype('>' + code if msg.is_bigendian else '<' + code)
+        if field.offset + dtype.itemsize > msg.point_step:
+            raise InvalidInputError(
+                f"keypoints: field '{name}' at offset {field.offset} runs over the point's "
+                f'{msg.point_step} bytes')
+        if msg.height:
+            rows[name] = np.ndarray(
+                rows.shape, dtype, memoryview(msg.data), field.offset,
+                (msg.row_step, msg.point_step))
+    return rows
