@@ -1,4 +1,4 @@
-"""Keypoints as the points of an organised PointCloud2, one row an infant: layout and decoding.
+"""Keypoints as the points of an organised PointCloud2, one row an infant: made and decoded.
 
 The message may come from rclpy or from a bag read without ROS: only its fields are looked at.
 
@@ -23,7 +23,8 @@ from __future__ import annotations
 import numpy as np
 
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.skeleton import NUM_KEYPOINTS
+from infant_pose_ros.skeleton import NUM_KEYPOINTS, TrackState
+from infant_pose_ros.structures import FrameResult, Pose2D, Pose3D
 
 FIELDS: tuple[tuple[str, str], ...] = (
     ('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('u', '<f4'), ('v', '<f4'), ('score', '<f4'),
@@ -35,6 +36,51 @@ KEYPOINT_DTYPE = np.dtype(list(FIELDS))
 POINT_FIELD_TYPES = {'i1': 1, 'u1': 2, 'i2': 3, 'u2': 4, 'i4': 5, 'u4': 6, 'f4': 7, 'f8': 8}
 
 _DTYPES = {datatype: code for code, datatype in POINT_FIELD_TYPES.items()}
+
+
+def empty_rows(num_infants: int) -> np.ndarray:
+    """(num_infants, 16) of `KEYPOINT_DTYPE` with every keypoint lost."""
+    rows = np.zeros((num_infants, NUM_KEYPOINTS), KEYPOINT_DTYPE)
+    for name in ('x', 'y', 'z', 'u', 'v', 'sx', 'sy', 'sz'):
+        rows[name] = np.nan
+    rows['joint'] = np.arange(NUM_KEYPOINTS)
+    return rows
+
+
+def keypoint_rows(result: FrameResult, raw: bool) -> np.ndarray:
+    """The keypoints of every infant as (infants, 16) of `KEYPOINT_DTYPE`.
+
+    With `raw`, the estimate before smoothing: a keypoint is measured where it has coordinates,
+    and lost everywhere in an infant that was not estimated in this frame.
+    """
+    rows = empty_rows(len(result.infants))
+    for row, infant in zip(rows, result.infants):
+        if raw:
+            fill_row(row, infant.track, infant.raw_2d, infant.raw_3d)
+        else:
+            fill_row(row, infant.track, infant.smooth_2d, infant.smooth_3d, infant.score,
+                     infant.state)
+    return rows
+
+
+def fill_row(row: np.ndarray, track: int, pose_2d: Pose2D | None, pose_3d: Pose3D | None,
+             score: np.ndarray | None = None, state: np.ndarray | None = None) -> None:
+    """Write one infant into a row (16,) of `empty_rows`.
+
+    Args:
+        score, state: (16,) in place of the 2D pose's own score and of 'measured where there'.
+    """
+    row['track'] = track
+    if pose_2d is not None:
+        row['u'], row['v'] = pose_2d.keypoints_px.T
+        seen = np.isfinite(pose_2d.keypoints_px).all(axis=1)
+        row['score'] = np.where(seen, pose_2d.score if score is None else score, 0.0)
+        row['state'] = (np.where(seen, TrackState.MEASURED, TrackState.LOST) if state is None
+                        else state)
+    if pose_3d is not None:
+        row['x'], row['y'], row['z'] = pose_3d.keypoints_m.T
+        variance = np.diagonal(pose_3d.covariance_m2, axis1=1, axis2=2)
+        row['sx'], row['sy'], row['sz'] = np.sqrt(np.maximum(variance, 0.0)).T
 
 
 def decode_keypoints(msg) -> np.ndarray:
