@@ -219,7 +219,7 @@ def _check_sums(folder: Path, info: SequenceInfo, report: CheckReport) -> None:
         return
     if info.frames != mini_rgbd.FRAMES_PER_VIDEO:
         report.add(folder, 'trial', f'expected {mini_rgbd.FRAMES_PER_VIDEO} frames, found a trial '
-                   f'of {info.frames}; make the sequence without --frames')
+                   f'of {info.frames}; make the sequence without --frames and --rate')
         return
     path = checksums.synthcot_list()
     listed = report.reading(path, checksums.read_list, path)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.spatial.transform import Rotation, RotationSpline
 
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.synthetic import adults
@@ -50,7 +51,8 @@ def lying_of_roll(roll_rad: float) -> str:
 
 
 def sample_infant(rng: np.random.Generator, times_s: np.ndarray, roll_rad: float | None = None,
-                  shape: BodyShape | None = None) -> PosedBodies:
+                  shape: BodyShape | None = None, shown_s: np.ndarray | None = None
+                  ) -> PosedBodies:
     """One infant that lies and moves at the given times.
 
     Args:
@@ -58,14 +60,25 @@ def sample_infant(rng: np.random.Generator, times_s: np.ndarray, roll_rad: float
             movement; after a longer gap it lies anew.
         roll_rad: how it lies: 0 on the back, pi on the front; None: drawn.
         shape: the infant; None: drawn.
+        shown_s: (G,) s, rising: show it at these times in place of `times_s`, which then belong
+            to one movement of two frames or more; splines lead through its poses.
 
     Raises:
-        InvalidInputError: the times are empty, not finite or don't rise.
+        InvalidInputError: the times are empty, not finite or don't rise, or `shown_s` leaves one
+            movement's time.
     """
     times_s = _checked_times(times_s)
     shape = BodyShape.sample(rng) if shape is None else shape
     body = measure(shape)
     moments = _moments(times_s)
+    if shown_s is not None:
+        shown_s = _checked_times(shown_s)
+        if len(moments) > 1 or shown_s[0] < times_s[0] or shown_s[-1] > times_s[-1]:
+            raise InvalidInputError(
+                f'shown_s: must lie within one movement, {times_s[0]:g} to {times_s[-1]:g} s '
+                f'without a gap, got {shown_s[0]:g} to {shown_s[-1]:g} s')
+        placed = _sample_moment(rng, body, times_s, roll_rad)
+        return _bodies(shape, [_between(placed, times_s, shown_s)])
     if max(len(moment) for moment in moments) == 1:
         return _bodies(shape, [_sample_stills(rng, body, len(moments), roll_rad)])
     return _bodies(shape, [_sample_moment(rng, body, moment, roll_rad) for moment in moments])
@@ -92,6 +105,14 @@ def _sample_moment(rng: np.random.Generator, body: CapsuleBody, times_s: np.ndar
             pair: np.where(near, 0.0, weight) for pair, weight in movement.reaches.items()})
         placed = _resolve(body, movement, loose, interval)
     return placed
+
+
+def _between(placed: Placed, times_s: np.ndarray, shown_s: np.ndarray) -> Placed:
+    """A movement's poses at other times within it."""
+    nearest = np.abs(times_s[:, None] - shown_s).argmin(0)
+    turn = RotationSpline(times_s, Rotation.from_matrix(placed.turn))(shown_s).as_matrix()
+    return Placed(CubicSpline(times_s, placed.angles_deg)(shown_s), turn,
+                  CubicSpline(times_s, placed.height_m)(shown_s), placed.crossing_m[nearest])
 
 
 def _sample_stills(rng: np.random.Generator, body: CapsuleBody, count: int,

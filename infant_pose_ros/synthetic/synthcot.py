@@ -1,8 +1,8 @@
 """SynthCot-12: twelve fixed sequences of infants in cots, after MINI-RGBD's example.
 
-1000 frames each at 30 Hz, 640x480, through MINI-RGBD's camera. Every sequence has a seed of its
-own, and with it a body, a movement, a bank of fabrics and a scene that no other sequence and no
-set of stills shares. `synthcot_writer` writes them to disk.
+1000 frames each at 30 Hz, 640x480, through MINI-RGBD's camera; other rates on demand. Every
+sequence has a seed of its own, and with it a body, a movement, a bank of fabrics and a scene that
+no other sequence and no set of stills shares. `synthcot_writer` writes them to disk.
 """
 
 from __future__ import annotations
@@ -113,10 +113,26 @@ def sequence_shape(plan: Plan) -> BodyShape:
     return shape
 
 
-def sequence_bodies(plan: Plan, frames: int = NUM_FRAMES) -> PosedBodies:
-    """The infant of a sequence, moving, in world axes (z up, mattress at 0)."""
-    return sample_infant(np.random.default_rng([plan.seed, 1]), np.arange(frames) / RATE_HZ,
-                         float(np.deg2rad(ROLL_DEG[plan.lying])), sequence_shape(plan))
+def frames_at(rate_hz: float) -> int:
+    """Frames of a whole sequence, seen so often a second: as many as its movement lasts."""
+    return int(np.floor((NUM_FRAMES - 1) * rate_hz / RATE_HZ + 1e-9)) + 1
+
+
+def sequence_bodies(plan: Plan, frames: int = NUM_FRAMES, rate_hz: float = RATE_HZ
+                    ) -> PosedBodies:
+    """The infant of a sequence, moving, in world axes (z up, mattress at 0).
+
+    Args:
+        frames: at `RATE_HZ`, fewer than `NUM_FRAMES` give another movement.
+        rate_hz: another one than `RATE_HZ` shows the movement of the whole sequence, seen more
+            often or less, from its begin; `frames` is then at most `frames_at(rate_hz)`.
+    """
+    every_s, shown_s = np.arange(frames) / RATE_HZ, None
+    if rate_hz != RATE_HZ:
+        every_s = np.arange(NUM_FRAMES) / RATE_HZ
+        shown_s = np.minimum(np.arange(frames) / rate_hz, every_s[-1])
+    return sample_infant(np.random.default_rng([plan.seed, 1]), every_s,
+                         float(np.deg2rad(ROLL_DEG[plan.lying])), sequence_shape(plan), shown_s)
 
 
 def camera_above(rng: np.random.Generator, plan: Plan, keypoints_m: np.ndarray) -> np.ndarray:
@@ -196,10 +212,11 @@ def head_units(scene: Scene, keypoints_m: np.ndarray) -> tuple[float, float]:
     return unit_m * scene.camera.fx / float(depth_m.mean()), unit_m
 
 
-def sequence_info(plan: Plan, scene: Scene, bodies: PosedBodies) -> SequenceInfo:
+def sequence_info(plan: Plan, scene: Scene, bodies: PosedBodies, rate_hz: float = RATE_HZ
+                  ) -> SequenceInfo:
     """What `sequence.json` says."""
     unit_px, unit_m = head_units(scene, bodies.keypoints_m)
     return SequenceInfo(
-        SYNTHCOT_NAME, VERSION, plan.seed, RATE_HZ, len(bodies.keypoints_m),
+        SYNTHCOT_NAME, VERSION, plan.seed, rate_hz, len(bodies.keypoints_m),
         round(bodies.body_length_m, 6), round(bodies.age_months, 3), round(unit_px, 4),
         round(unit_m, 6), plan.text)

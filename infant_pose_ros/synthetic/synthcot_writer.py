@@ -34,8 +34,10 @@ from infant_pose_ros.synthetic.renderer import Renderer, Rendering
 from infant_pose_ros.synthetic.scene import Scene
 from infant_pose_ros.synthetic.synthcot import (
     frame_scene,
+    frames_at,
     NUM_FRAMES,
     PLANS,
+    RATE_HZ,
     sequence_bodies,
     sequence_info,
     sequence_scene,
@@ -59,34 +61,38 @@ class StoppedError(Exception):
 
 def write_synthcot12(folder: Path, numbers: Sequence[int] = tuple(PLANS),
                      frames: int = NUM_FRAMES, workers: int = 1,
-                     progress: Progress | None = None) -> None:
+                     progress: Progress | None = None, rate_hz: float = RATE_HZ) -> None:
     """Render sequences; what is there already is kept.
 
     Args:
         folder: gets `01` to `12`. numbers: of the sequences.
-        frames: fewer than `NUM_FRAMES` makes shorter sequences, with other content, for a trial.
+        frames: fewer than `frames_at(rate_hz)` makes shorter sequences, with other content, for
+            a trial.
         workers: processes, each of which renders whole sequences.
         progress: called with the number of frames that became ready.
+        rate_hz: frames a second, above 0.
 
     Raises:
-        InvalidInputError: `frames` is not 1 to `NUM_FRAMES`.
+        InvalidInputError: `frames` is not 1 to `frames_at(rate_hz)`.
         DatasetError: an unknown sequence, the folder holds sequences of another length, it can
             not be written, or a process was killed.
     """
-    if not 1 <= frames <= NUM_FRAMES:
-        raise InvalidInputError(f'frames: must be 1 to {NUM_FRAMES}, got {frames}')
+    if not 1 <= frames <= frames_at(rate_hz):
+        raise InvalidInputError(f'frames: must be 1 to {frames_at(rate_hz)}, got {frames}')
     unknown = sorted(set(numbers) - set(PLANS))
     if unknown:
         raise DatasetError(f'{folder}: expected sequences of 1 to 12, found {unknown[0]}; '
                            'correct the numbers')
-    missing = [number for number in sorted(set(numbers)) if not _is_there(folder, number, frames)]
+    missing = [number for number in sorted(set(numbers))
+               if not _is_there(folder, number, frames, rate_hz)]
     folder.mkdir(parents=True, exist_ok=True)
     if progress and len(missing) < len(set(numbers)):
         progress((len(set(numbers)) - len(missing)) * frames)
     context = multiprocessing.get_context('spawn')
     ready, stop = context.Queue(), context.Event()
     with ProcessPoolExecutor(workers, context, _start_worker, (ready, stop)) as pool:
-        jobs = {pool.submit(_render_in_worker, folder, number, frames) for number in missing}
+        jobs = {pool.submit(_render_in_worker, folder, number, frames, rate_hz)
+                for number in missing}
         try:
             while jobs:
                 done, jobs = wait(jobs, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -105,16 +111,17 @@ def write_synthcot12(folder: Path, numbers: Sequence[int] = tuple(PLANS),
     _report(ready, progress)
 
 
-def _is_there(folder: Path, number: int, frames: int) -> bool:
-    """Whether a finished sequence of this length is there; raises where it has another one."""
+def _is_there(folder: Path, number: int, frames: int, rate_hz: float) -> bool:
+    """Whether a finished sequence of this length and rate is there; raises where another is."""
     place = folder / f'{number:02d}'
     if not place.exists():
         return False
     info = SequenceInfo.read(place)
-    if info is None or (info.version, info.frames) != (VERSION, frames):
-        found = f'{info.frames} of version {info.version}' if info else 'something else'
-        raise DatasetError(f'{place}: expected {frames} frames of version {VERSION}, found '
-                           f'{found}; take an empty folder')
+    if info is None or (info.version, info.frames, info.rate_hz) != (VERSION, frames, rate_hz):
+        found = (f'{info.frames} of version {info.version} at {info.rate_hz:g} Hz' if info
+                 else 'something else')
+        raise DatasetError(f'{place}: expected {frames} frames of version {VERSION} at '
+                           f'{rate_hz:g} Hz, found {found}; take an empty folder')
     return True
 
 
@@ -144,7 +151,7 @@ def _start_worker(ready: Queue, stop: Event) -> None:
     _worker = ready, stop
 
 
-def _render_in_worker(folder: Path, number: int, frames: int) -> None:
+def _render_in_worker(folder: Path, number: int, frames: int, rate_hz: float) -> None:
     """`render_sequence`, which tells the parent of ready frames and stops with it."""
     ready, stop = _worker
 
@@ -154,11 +161,11 @@ def _render_in_worker(folder: Path, number: int, frames: int) -> None:
         if stop.is_set():
             raise StoppedError
 
-    render_sequence(folder, number, frames, progress)
+    render_sequence(folder, number, frames, progress, rate_hz)
 
 
 def render_sequence(folder: Path, number: int, frames: int = NUM_FRAMES,
-                    progress: Progress | None = None) -> Path:
+                    progress: Progress | None = None, rate_hz: float = RATE_HZ) -> Path:
     """Render one sequence into `<folder>/<number>`, going on where a run was stopped.
 
     Args:
@@ -170,24 +177,25 @@ def render_sequence(folder: Path, number: int, frames: int = NUM_FRAMES,
     Raises:
         DatasetError: the infant leaves the picture. OSError: a file can not be written.
     """
-    part = _part_folder(folder, number, frames)
+    part = _part_folder(folder, number, frames, rate_hz)
     plan = PLANS[number]
-    bodies = sequence_bodies(plan, frames)
+    bodies = sequence_bodies(plan, frames, rate_hz)
     renderer = Renderer(plan.seed, supersample=SUPERSAMPLE)
     scene = sequence_scene(plan, bodies.keypoints_m, renderer.num_fabrics, renderer.num_reliefs)
     visible = [_render_block(part, range(start, min(start + BLOCK, frames)), renderer, scene,
                              bodies, progress) for start in range(0, frames, BLOCK)]
     np.save(part / VISIBLE_FILE, np.concatenate(visible))
-    (part / FILE_NAME).write_text(sequence_info(plan, scene, bodies).to_json(), encoding='utf-8')
+    info = sequence_info(plan, scene, bodies, rate_hz)
+    (part / FILE_NAME).write_text(info.to_json(), encoding='utf-8')
     shutil.rmtree(part / 'blocks')
     (part / 'settings.json').unlink()
     return part.rename(folder / f'{number:02d}')
 
 
-def _part_folder(folder: Path, number: int, frames: int) -> Path:
-    """The unfinished sequence's folder; one of another length or version is thrown away."""
+def _part_folder(folder: Path, number: int, frames: int, rate_hz: float) -> Path:
+    """The unfinished sequence's folder; another length, rate or version is thrown away."""
     part = folder / f'{number:02d}.part'
-    settings = json.dumps({'version': VERSION, 'frames': frames})
+    settings = json.dumps({'version': VERSION, 'frames': frames, 'rate_hz': rate_hz})
     path = part / 'settings.json'
     if part.exists() and (not path.exists() or path.read_text(encoding='utf-8') != settings):
         shutil.rmtree(part)

@@ -3,6 +3,7 @@ import pytest
 
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.skeleton import BONES, FROM_MINI_RGBD, Joint
+from infant_pose_ros.synthetic.body import BodyShape
 from infant_pose_ros.synthetic.motion import (
     lying_of_roll,
     press,
@@ -110,3 +111,18 @@ def test_pressing_flattens_softly_and_leaves_the_rest_alone():
 def test_times_that_do_not_rise_are_refused(times):
     with pytest.raises(InvalidInputError, match='times_s'):
         sample_infant(np.random.default_rng(0), times)
+
+
+def test_a_movement_can_be_shown_between_its_times():
+    times = np.arange(6) / 30
+    shape = BodyShape.sample(np.random.default_rng(3))
+    first = sample_infant(np.random.default_rng(4), times, 0.0, shape)
+    shown = sample_infant(np.random.default_rng(4), times, 0.0, shape,
+                                 np.array([0.0, 1 / 60, 1 / 30, 0.15]))
+    assert shown.keypoints_m[[0, 2]] == pytest.approx(first.keypoints_m[[0, 1]], abs=1e-9)
+    assert len(shown.vertices_m) == 4
+    for bad in (np.array([0.0, 0.2]), np.array([-0.01])):
+        with pytest.raises(InvalidInputError, match='shown_s: must lie within one movement'):
+            sample_infant(np.random.default_rng(4), times, 0.0, shape, bad)
+    with pytest.raises(InvalidInputError, match='within one movement'):
+        sample_infant(np.random.default_rng(4), np.array([0.0, 9.0]), 0.0, shape, times)

@@ -4,12 +4,14 @@ import pytest
 from infant_pose_ros.data.mini_rgbd import SPLITS
 from infant_pose_ros.geometry.cameras import project
 from infant_pose_ros.skeleton import Joint
+from infant_pose_ros.synthetic import synthcot
 from infant_pose_ros.synthetic.props import SKIN
 from infant_pose_ros.synthetic.synthcot import (
     AGE_TOLERANCE_MONTHS,
     CAMERA,
     camera_above,
     frame_scene,
+    frames_at,
     head_units,
     PLANS,
     sequence_bodies,
@@ -146,3 +148,21 @@ def test_only_the_noise_changes_from_frame_to_frame(bodies):
     first, second = frame_scene(scene, 0), frame_scene(scene, 1)
     assert first.seed != second.seed and 0 <= second.seed < 2 ** 31
     assert first.props is second.props and first.outfit is second.outfit
+
+
+def test_another_rate_shows_the_same_movement(bodies, monkeypatch):
+    assert [frames_at(rate) for rate in (30.0, 60.0, 15.0, 25.0)] == [1000, 1999, 500, 833]
+    monkeypatch.setattr(synthcot, 'NUM_FRAMES', FEW)
+    twice = sequence_bodies(PLANS[11], 2 * FEW - 1, 60.0)
+    assert twice.keypoints_m[::2] == pytest.approx(bodies[11].keypoints_m, abs=1e-9)
+    assert twice.vertices_m[::2] == pytest.approx(bodies[11].vertices_m, abs=1e-6)
+    start, end = bodies[11].keypoints_m[:-1], bodies[11].keypoints_m[1:]
+    between = np.abs(twice.keypoints_m[1::2] - (start + end) / 2)
+    assert 0 < between.max() < 0.1 * np.abs(end - start).max()
+    legs = np.linalg.norm(twice.keypoints_m[:, Joint.L_KNEE]
+                          - twice.keypoints_m[:, Joint.L_ANKLE], axis=-1)
+    assert np.ptp(legs) < 1e-6
+    some = sequence_bodies(PLANS[11], 3, 60.0)      # its begin, not another movement
+    assert some.keypoints_m == pytest.approx(twice.keypoints_m[:3], abs=1e-6)
+    scene = scene_of(11, {11: twice})
+    assert sequence_info(PLANS[11], scene, twice, 60.0).rate_hz == 60.0

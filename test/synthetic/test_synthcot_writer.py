@@ -144,6 +144,8 @@ def test_finished_sequences_are_kept_and_others_refused(folder):
     assert (folder / '11' / 'sequence.json').stat().st_mtime_ns == before
     with pytest.raises(DatasetError, match='11: expected 4 frames .* found 3 of version'):
         write_synthcot12(folder, (11,), 4)
+    with pytest.raises(DatasetError, match='11: expected 3 .* 60 Hz, found 3 .* at 30 Hz'):
+        write_synthcot12(folder, (11,), FRAMES, rate_hz=60.0)
     with pytest.raises(DatasetError, match='found 13'):
         write_synthcot12(folder, (11, 13), FRAMES)
     for frames in (0, 1001):
