@@ -222,6 +222,12 @@ class OverlayNodeSettings(Settings):
         'off', "'black' draws on black, 'blur' on a blurred picture.",
         choices=('off', 'black', 'blur'))
     draw_raw: bool = setting(False, 'Draw the keypoints before smoothing as well, thin.')
+    layout: str = setting(
+        'single', "'side_by_side' shows raw keypoints on the left and smoothed ones on the right, "
+        'in a picture twice as wide.', choices=('single', 'side_by_side'))
+    trail_s: float = setting(
+        0.0, 'Draw the paths of wrists and ankles of the last so many seconds; 0 draws none.',
+        low=0.0, high=10.0)
     score_min: float = setting(
         0.2, 'Keypoints that score less are not drawn.', low=0.0, high=1.0)
     image_transport: str = setting(

@@ -94,6 +94,30 @@ def draw_label(image_rgb: np.ndarray, text: str, corner_px: tuple[float, float],
     return image_rgb
 
 
+def draw_path(image_rgb: np.ndarray, points_px: np.ndarray,
+              colour: tuple[int, int, int]) -> np.ndarray:
+    """Draw the way that a point took, in place: thin and faint where it began.
+
+    Args:
+        points_px: (T, 2) frame px, oldest first; NaN leaves a gap.
+    """
+    points_px = np.asarray(points_px, dtype=float).reshape(-1, 2)
+    shown = np.isfinite(points_px).all(axis=1)
+    points = _fixed_points(points_px, shown, image_rgb.shape)
+    unit = _line_unit(image_rgb)
+    for index in np.flatnonzero(shown[1:] & shown[:-1]):
+        age = (index + 1) / (len(points) - 1)   # 1: the newest piece
+        faded = tuple(int(round(95 + age * (channel - 95))) for channel in colour)
+        _line(image_rgb, points[index], points[index + 1], faded, unit * (1 + (age > 0.5)))
+    return image_rgb
+
+
+def beside_each_other(left_rgb: np.ndarray, right_rgb: np.ndarray) -> np.ndarray:
+    """Two pictures of one height (H, W, 3) as one, with a line between; its width is even."""
+    line = np.full((left_rgb.shape[0], 2 * _line_unit(left_rgb), 3), 235, dtype=np.uint8)
+    return np.hstack([left_rgb, line, right_rgb])
+
+
 def private_background(image_rgb: np.ndarray, mode: str) -> np.ndarray:
     """A new picture to draw on: 'off' a copy, 'black', or 'blur'.
 

@@ -1,4 +1,4 @@
-"""Pictures from a video file, a folder or a webcam, all through one interface."""
+"""Pictures from a video file, a folder, a bag or a webcam, all through one interface."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ import cv2
 import numpy as np
 
 from infant_pose_ros.errors import SourceError
+from infant_pose_ros.media.bags import is_bag
 from infant_pose_ros.media.quiet import quiet_opencv
+from infant_pose_ros.structures import Camera
 
 #: Rate taken where a source doesn't know its own (folders, some webcams), Hz.
 DEFAULT_RATE_HZ = 30.0
 PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 #: Folders looked into where the folder given holds no pictures itself.
 PICTURE_SUBFOLDERS = ('rgb', 'images')
-_HELP = 'give a video file, a folder of pictures, or a webcam such as /dev/video0'
+_HELP = 'give a video file, a folder of pictures, a bag, or a webcam such as /dev/video0'
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,8 @@ class SourceFrame:
     Attributes:
         index: 0, 1, 2, ... in the source's order.
         name: the picture's file name, or `<video name>#<index>`.
-        stamp_s: time since the first picture, s (a webcam: measured; else index / rate).
+        stamp_s: time since the first picture, s (a webcam: measured; else index / rate); of a
+            bag, the picture's own stamp.
         image_rgb: (H, W, 3) uint8.
     """
 
@@ -53,9 +56,11 @@ class FrameSource:
         is_live: pictures come in real time and don't repeat.
         camera_info_path, truth_path: the calibration (ROS YAML) and true keypoints (npz) that
             lie beside the source; None where there are none.
+        camera: the calibration that the source itself holds (a bag), or None.
     """
 
     is_live = False
+    camera: Camera | None = None
 
     def __init__(self, name: str, rate_hz: float, num_frames: int | None,
                  size_wh: tuple[int, int], camera_info_path: Path | None = None,
@@ -184,12 +189,14 @@ class WebcamSource(FrameSource):
         return now_s - self._start_s
 
 
-def open_source(source: str | Path | int, fps: float | None = None) -> FrameSource:
-    """Open a video file, a folder of pictures or a webcam and check that it can be read.
+def open_source(source: str | Path | int, fps: float | None = None,
+                topic: str | None = None) -> FrameSource:
+    """Open a video file, a folder of pictures, a bag or a webcam; check that it can be read.
 
     Args:
         source: a path, `/dev/videoN`, or a webcam's number (int or digits).
         fps: pictures a second in place of the source's own; folders take 30 by default.
+        topic: a bag's topic with the pictures, where it has several.
 
     Raises:
         SourceError: it does not exist or can't be read, in one line that says what to give.
@@ -197,13 +204,18 @@ def open_source(source: str | Path | int, fps: float | None = None) -> FrameSour
     text = os.fspath(source) if not isinstance(source, int) else str(source)
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SourceError(f'source {text}: fps must be a positive number, got {fps}')
-    if text.isdigit():
+    if text.isdigit() and topic is None:
         return WebcamSource(int(text), fps)
     if not text:
         raise SourceError(f'no source given; {_HELP}')
     path = Path(text).expanduser()
     if not path.exists():
         raise SourceError(f'source {text}: no such file, folder or device; {_HELP}')
+    if is_bag(path):
+        from infant_pose_ros.media.bag_source import BagSource  # itself a FrameSource
+        return BagSource(path, topic, fps)
+    if topic is not None:
+        raise SourceError(f'source {text}: is no bag, so it has no topic {topic}')
     if path.is_dir():
         return FolderSource(path, fps)
     if path.is_char_device():

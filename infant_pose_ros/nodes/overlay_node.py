@@ -9,14 +9,15 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from infant_pose_ros.config import OverlayNodeSettings
 from infant_pose_ros.errors import InfantPoseError
+from infant_pose_ros.media.overlay import OverlayPainter
 from infant_pose_ros.ros.image_input import ImageInput
 from infant_pose_ros.ros.images import decode_compressed, decode_image, encode_image
 from infant_pose_ros.ros.keypoints import decode_keypoints
-from infant_pose_ros.ros.overlay import draw_answer, RateMeter, StampMatcher
+from infant_pose_ros.ros.overlay import RateMeter, StampMatcher
 from infant_pose_ros.ros.parameters import declare_settings, follow_settings, unknown_parameters
 from infant_pose_ros.ros.qos import result_qos
 from infant_pose_ros.ros.running import run_node
-from infant_pose_ros.ros.timing import stamp_to_ns
+from infant_pose_ros.ros.timing import NS_PER_S, stamp_to_ns
 
 LOG_PERIOD_S = 5.0
 #: Pictures kept while one is drawn: unlike the pose node's, each of them has its answer.
@@ -36,6 +37,7 @@ class OverlayNode(Node):
         self._settings = declare_settings(self, OverlayNodeSettings)
         for name in unknown_parameters(self):
             self.get_logger().warning(f'parameter {name} is not known and has no effect')
+        self._painter = OverlayPainter(self._settings)
         self._rate = RateMeter()
         self._raw_subscription = None
         self._publisher = self.create_publisher(
@@ -52,14 +54,15 @@ class OverlayNode(Node):
         follow_settings(self, lambda: self._settings, self._apply_settings)
 
     def _apply_settings(self, settings: OverlayNodeSettings) -> None:
-        before, self._settings = self._settings, settings
-        if settings.draw_raw != before.draw_raw:
+        before, self._settings = self._painter, settings
+        self._painter = OverlayPainter(settings)
+        if self._painter.needs_raw != before.needs_raw:
             self._follow_raw()
 
     def _follow_raw(self) -> None:
         """Subscribe to the keypoints before smoothing only while they are drawn."""
         topics = ['image', 'keypoints']
-        if self._settings.draw_raw:
+        if self._painter.needs_raw:
             topics.append('keypoints_raw')
             self._raw_subscription = self.create_subscription(
                 PointCloud2, 'keypoints_raw',
@@ -87,10 +90,12 @@ class OverlayNode(Node):
         decode = (decode_compressed if self._settings.image_transport == 'compressed'
                   else decode_image)
         raw = parts.get('keypoints_raw')
-        picture_rgb = draw_answer(
-            decode(parts['image']), decode_keypoints(parts['keypoints']),
-            None if raw is None else decode_keypoints(raw), self._settings, rate_hz)
-        return encode_image(picture_rgb, parts['image'].header)
+        header = parts['image'].header
+        picture_rgb = self._painter.draw(
+            decode(parts['image']), stamp_to_ns(header.stamp) / NS_PER_S,
+            decode_keypoints(parts['keypoints']), None if raw is None else decode_keypoints(raw),
+            rate_hz)
+        return encode_image(picture_rgb, header)
 
 
 def main(args: list[str] | None = None) -> int:

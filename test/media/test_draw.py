@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.media.draw import draw_box, draw_label, draw_pose, private_background
+from infant_pose_ros.media.draw import (
+    beside_each_other,
+    draw_box,
+    draw_label,
+    draw_path,
+    draw_pose,
+    private_background,
+)
 from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS, SIDE_COLOURS_RGB, SIDES, TrackState
 
 
@@ -121,3 +128,26 @@ def test_privacy_modes(picture):
     assert np.ptp(blur.astype(int)) <= 1 and blur.mean() == pytest.approx(170, abs=1)
     with pytest.raises(InvalidInputError, match="'off', 'black', 'blur'"):
         private_background(picture, 'pixels')
+
+
+def test_a_path_leaves_gaps_where_it_is_not_known(picture):
+    before = picture.copy()
+    draw_path(picture, [(100, 100), (150, 100), (np.nan, np.nan), (250, 100), (300, 100)],
+              (255, 0, 0))
+    changed = (picture != before).any(axis=-1)
+    assert changed[100, 102:149].all() and changed[100, 252:299].all()
+    assert not changed[100, 160:240].any()
+
+
+@pytest.mark.parametrize('points', [[], [(5.0, 5.0)], [(np.nan, np.nan)] * 3])
+def test_a_path_of_less_than_two_points_is_nothing(picture, points):
+    before = picture.copy()
+    draw_path(picture, points, (255, 0, 0))
+    assert (picture == before).all()
+
+
+def test_two_pictures_beside_each_other_are_of_even_width():
+    left, right = np.zeros((4, 5, 3), np.uint8), np.full((4, 5, 3), 9, np.uint8)
+    both = beside_each_other(left, right)
+    assert both.shape == (4, 12, 3)
+    assert not both[:, :5].any() and (both[:, 7:] == 9).all() and (both[:, 5:7] > 200).all()

@@ -1,10 +1,6 @@
-import numpy as np
 import pytest
 
-from infant_pose_ros.config import OverlayNodeSettings
-from infant_pose_ros.ros.keypoints import keypoint_rows
-from infant_pose_ros.ros.overlay import draw_answer, RateMeter, StampMatcher
-from infant_pose_ros.skeleton import SIDE_COLOURS_RGB
+from infant_pose_ros.ros.overlay import RateMeter, StampMatcher
 
 
 def test_matcher_pairs_by_stamp_whichever_comes_first():
@@ -56,51 +52,3 @@ def test_rate_from_stamps_and_anew_after_a_jump_back():
     assert meter.tick(1_100_000_000) == pytest.approx(10.0)
     assert meter.tick(1_150_000_000) == pytest.approx(2 / 0.15)
     assert meter.tick(5) is None
-
-
-@pytest.fixture
-def picture():
-    return np.full((480, 640, 3), 77, np.uint8)
-
-
-def has_colour(image, side):
-    return bool((image == SIDE_COLOURS_RGB[side]).all(axis=-1).any())
-
-
-def test_draw_answer_draws_and_leaves_the_picture_alone(picture, make_infant, make_result):
-    rows = keypoint_rows(make_result([make_infant()]), raw=False)
-    before = picture.copy()
-    drawn = draw_answer(picture, rows, None, OverlayNodeSettings(), 12.3)
-    assert (picture == before).all()
-    assert all(has_colour(drawn, side) for side in SIDE_COLOURS_RGB)
-
-
-def test_draw_answer_without_infants_or_text_is_the_picture(picture, make_result):
-    rows = keypoint_rows(make_result([]), raw=False)
-    drawn = draw_answer(picture, rows, None, OverlayNodeSettings(show_text=False), None)
-    assert (drawn == picture).all()
-
-
-def test_draw_answer_in_privacy_mode_shows_the_skeleton_only(picture, make_infant, make_result):
-    settings = OverlayNodeSettings(privacy='black', show_text=False, show_box=False)
-    rows = keypoint_rows(make_result([make_infant()]), raw=False)
-    drawn = draw_answer(picture, rows, None, settings, None)
-    assert not (drawn == 77).all(axis=-1).any()
-    assert has_colour(drawn, 'left')
-
-
-def test_draw_answer_keeps_to_score_min_and_lost_joints(picture, make_infant, make_result):
-    settings = OverlayNodeSettings(show_text=False, show_box=False, score_min=0.9)
-    rows = keypoint_rows(make_result([make_infant()]), raw=False)
-    assert (draw_answer(picture, rows, None, settings, None) == picture).all()
-    rows = keypoint_rows(make_result([make_infant(lost=range(16))]), raw=False)
-    drawn = draw_answer(picture, rows, None, OverlayNodeSettings(show_text=False), None)
-    assert (drawn == picture).all()
-
-
-def test_draw_answer_draws_raw_keypoints_too(picture, make_infant, make_result):
-    result = make_result([make_infant(raw_shift_px=60.0)])
-    settings = OverlayNodeSettings(show_text=False)
-    rows, raw = (keypoint_rows(result, raw=which) for which in (False, True))
-    with_raw = draw_answer(picture, rows, raw, settings, None)
-    assert (with_raw != draw_answer(picture, rows, None, settings, None)).any()

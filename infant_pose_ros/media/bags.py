@@ -1,0 +1,128 @@
+"""Reading rosbag2 bags (MCAP or SQLite) with the `rosbags` library: no ROS is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from infant_pose_ros.errors import MissingDependencyError, SourceError
+
+BAG_SUFFIXES = ('.mcap', '.db3')
+NS_PER_S = 1_000_000_000
+
+
+def is_bag(path: Path) -> bool:
+    """Whether that is a bag: a folder with metadata.yaml, or a storage file."""
+    if path.is_dir():
+        return (path / 'metadata.yaml').is_file()
+    return path.suffix.lower() in BAG_SUFFIXES and path.is_file()
+
+
+def rosbags_modules():
+    """The library's rosbag2 module, and the definitions of ROS 2's own messages.
+
+    Raises:
+        MissingDependencyError: `rosbags` is not installed.
+    """
+    try:
+        from rosbags import rosbag2
+        from rosbags.typesys import get_typestore, Stores
+    except ImportError as error:
+        raise MissingDependencyError(
+            'bags need the rosbags library: pip install rosbags') from error
+    return rosbag2, get_typestore(Stores.ROS2_HUMBLE)
+
+
+class Bag:
+    """A bag opened for reading; the messages of common_interfaces can be decoded.
+
+    Args:
+        path: the bag's folder, or a storage file.
+
+    Raises:
+        SourceError: it can't be read.
+        MissingDependencyError: `rosbags` is not installed.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        rosbag2, self._typestore = rosbags_modules()
+        self._errors = (OSError, ValueError, IndexError, KeyError, AssertionError,
+                        rosbag2.ReaderError)
+        try:
+            self._reader = rosbag2.Reader(self.path)
+            self._reader.open()
+        except self._errors as error:
+            raise SourceError(
+                f'bag {path}: can not be read: {error}; a recording that broke off can be '
+                'mended with `ros2 bag reindex`') from error
+
+    def __enter__(self) -> Bag:
+        return self
+
+    def __exit__(self, *_exc_info) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files; calling it twice does no harm."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    @property
+    def connections(self) -> tuple:
+        """The library's own `Connection`s, in the bag's order."""
+        return tuple(self._reader.connections)
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Type of each topic that holds messages: 'sensor_msgs/msg/Image', say."""
+        return {connection.topic: connection.msgtype for connection in self.connections
+                if connection.msgcount}
+
+    def count(self, topic: str) -> int:
+        """Messages of a topic."""
+        return sum(connection.msgcount for connection in self.connections
+                   if connection.topic == topic)
+
+    def stored(self, topics: Collection[str] | None = None) -> Iterator[tuple[Any, int, bytes]]:
+        """Connection, time of recording (ns) and serialised message, by time of recording.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        chosen = [connection for connection in self.connections
+                  if topics is None or connection.topic in topics]
+        if not chosen:
+            return
+        try:
+            yield from self._reader.messages(connections=chosen)
+        except self._errors as error:
+            raise SourceError(f'bag {self.path}: is damaged: {error}; copy what can be read with '
+                              '`ros2 bag convert`') from error
+
+    def messages(self, topics: Collection[str]) -> Iterator[tuple[str, int, Any]]:
+        """Topic, time of recording (ns) and decoded message, by time of recording.
+
+        Raises:
+            SourceError: the file or one of the messages is damaged.
+        """
+        from rosbags.serde import SerdeError
+        for connection, received_ns, data in self.stored(topics):
+            try:
+                message = self._typestore.deserialize_cdr(data, connection.msgtype)
+            except (SerdeError, *self._errors) as error:
+                raise SourceError(f'bag {self.path}: a message of {connection.topic} can not be '
+                                  f'decoded: {error}') from error
+            yield connection.topic, received_ns, message
+
+    def first(self, topic: str) -> Any:
+        """The first message of a topic, decoded."""
+        return next(self.messages([topic]))[2]
+
+
+def stamp_ns(message: Any) -> int:
+    """Stamp of a decoded message's header, ns."""
+    stamp = message.header.stamp
+    return stamp.sec * NS_PER_S + stamp.nanosec
