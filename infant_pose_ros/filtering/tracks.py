@@ -178,11 +178,16 @@ class PoseTracker:
             infant.predict(dt_s)
         return must_reset
 
-    def begin(self, pose_2d: Pose2D, pose_3d: Pose3D | None) -> Track:
+    def begin(self, pose_2d: Pose2D, pose_3d: Pose3D | None,
+              track_id: int | None = None) -> Track:
         """Begin a track at its first pose.
 
         A `correct` with the same poses before the next `advance` is allowed, and gives the
         estimate without counting them twice.
+
+        Args:
+            pose_2d, pose_3d: of this frame.
+            track_id: of an infant that is back; a track of this id ends. None takes a new one.
 
         Raises:
             InvalidInputError: no `advance` came before, or fewer than 2 keypoints are finite.
@@ -195,7 +200,7 @@ class PoseTracker:
                 f'keypoints_px: a track needs 2 finite keypoints to begin, got {finite.sum()}')
         gate_sigma = self._settings.gate_sigma
         infant = _Infant(
-            self._next_id(),
+            self._next_id() if track_id is None else track_id,
             KeypointFilterBank(2, self._acceleration_std_2d(), gate_sigma),
             KeypointFilterBank(3, self._settings.acceleration_std_3d, gate_sigma))
         infant.held_px = np.where(finite[:, None], pose_2d.keypoints_px, np.nan)

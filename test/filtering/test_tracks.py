@@ -57,6 +57,17 @@ def test_begin_and_first_estimate():
     assert estimate.smooth_3d.is_absolute
 
 
+def test_an_infant_that_is_back_keeps_its_id():
+    tracker = PoseTracker(PipelineSettings())
+    tracker.advance(0.0, SIZE)
+    assert [tracker.begin(pose_2d(), None).id for _ in range(3)] == [1, 2, 3]
+    tracker.end(2)
+    assert tracker.begin(pose_2d((50.0, 0.0)), None, track_id=2).id == 2
+    assert tracker.begin(pose_2d((80.0, 0.0)), None, track_id=1).id == 1     # anew, in one step
+    assert sorted(track.id for track in tracker.tracks) == [1, 2, 3]
+    assert tracker.begin(pose_2d(), None).id == 4
+
+
 def test_smoothing_follows_and_calms():
     rng = np.random.default_rng(5)
     tracker, track_id = started(acceleration_std_2d=1500.0)
