@@ -148,6 +148,10 @@ class PipelineSettings(Settings):
     age_months: float = setting(
         -1.0, 'Age in months, used for the scale where body_length_m is 0; -1 means unknown.',
         low=-1.0, high=240.0)
+    mattress_distance_m: float = setting(
+        0.0, 'Distance from the camera to the mattress along the middle of its view, m; the '
+        "infant's length is estimated from it where body_length_m is 0. 0 means unknown.",
+        low=0.0, high=20.0)
     smoothing: bool = setting(True, 'Smooth with the Kalman filter; false passes raw poses on.')
     acceleration_std_3d: float = setting(
         3.0, 'How hard keypoints may accelerate, m/s^2 (standard deviation): less is smoother.',
@@ -181,6 +185,12 @@ class PoseNodeSettings(PipelineSettings):
     reliability: str = setting(
         'auto', "Reliability of the image subscription; 'auto' is reliable where every publisher "
         'offers it.', choices=('auto', 'reliable', 'best_effort'), read_only=True)
+    use_depth: bool = setting(
+        False, 'Subscribe to `depth`, the depth picture registered to `image`; one with exactly '
+        'the same stamp corrects 3D.', read_only=True)
+    depth_wait_ms: float = setting(
+        30.0, 'A frame waits at most so long for its depth picture, ms; then it is answered '
+        'without.', low=0.0, high=1000.0)
     max_age_ms: float = setting(
         500.0, 'A frame older than this when its turn comes is dropped and counted, ms; 0 keeps '
         'all.', low=0.0, high=3.6e6)

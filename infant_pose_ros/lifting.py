@@ -52,7 +52,7 @@ class PoseLifter:
 
     @torch.no_grad()
     def lift(self, poses_2d: Sequence[Pose2D], camera: Camera | None, size_wh: tuple[int, int],
-             body_length_m: float) -> list[Pose3D | None]:
+             body_length_m: float | Sequence[float]) -> list[Pose3D | None]:
         """Poses in space, one for each pose in the picture.
 
         A keypoint that is missing, or has no ray through the lens, is missing in space too; for
@@ -63,7 +63,7 @@ class PoseLifter:
             camera: with it the root is placed in the camera's frame; None gives poses relative
                 to the pelvis, seen by an assumed camera.
             size_wh: of the picture, px; the camera is scaled to it.
-            body_length_m: crown to heel.
+            body_length_m: crown to heel, of all or of each.
 
         Returns:
             None where a pose can't be lifted: fewer than four keypoints have a ray, or no place
@@ -79,16 +79,16 @@ class PoseLifter:
         lifted: list[Pose3D | None] = [None] * len(poses_2d)
         if not usable:
             return lifted
+        lengths_m = np.broadcast_to(np.asarray(body_length_m, float), len(poses_2d))
         inputs, view = self._codec.encode_input(
             np.stack([fill_missing(rays[index]) for index in usable]))
         output = self._module(torch.from_numpy(inputs).to(self._device)).cpu().numpy()
-        relative_m = self._codec.decode_output(
-            output, view, np.full(len(usable), float(body_length_m)))
+        relative_m = self._codec.decode_output(output, view, lengths_m[usable])
         for index, keypoints_m in zip(usable, relative_m):
             rays_variance = poses_2d[index].covariance_px2 / np.outer(
                 (lens.fx, lens.fy), (lens.fx, lens.fy))
             seen = _SeenBody(keypoints_m, rays[index], rays_variance,
-                             *(std_mm / CANONICAL_BODY_LENGTH_MM * body_length_m
+                             *(std_mm / CANONICAL_BODY_LENGTH_MM * lengths_m[index]
                                for std_mm in (self._joint_std_mm, self._joint_jitter_mm)))
             if camera is None:
                 lifted[index] = seen.relative()

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 import math
 import threading
 import time
 
 import numpy as np
 
+from infant_pose_ros.camera_state import CameraState
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError, SettingsError
 from infant_pose_ros.filtering.association import associate, suppress_overlapping
-from infant_pose_ros.filtering.tracks import PoseTracker, seen_keypoints, Track, TrackEstimate
+from infant_pose_ros.filtering.scale import known_scale
+from infant_pose_ros.filtering.tracks import seen_keypoints, Track, TrackEstimate
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.geometry.crops import Crop
-from infant_pose_ros.geometry.growth import resolve_body_length
+from infant_pose_ros.geometry.depth import checked_depth
 from infant_pose_ros.inference import (
     gpu_memory_mib,
     load_models,
@@ -30,7 +31,7 @@ from infant_pose_ros.inference import (
     release_memory,
     use_threads,
 )
-from infant_pose_ros.looking import DetectorThread, has_contrast, Lookout, UNSURE_DETECT_EVERY
+from infant_pose_ros.looking import DetectorThread, has_contrast, UNSURE_DETECT_EVERY
 from infant_pose_ros.reading import Candidate, PoseReader, TURNS_RAD
 from infant_pose_ros.skeleton import KEYPOINT_NAMES, TrackState
 from infant_pose_ros.structures import Camera, Detection, FrameResult, TrackedInfant
@@ -43,27 +44,6 @@ MAX_MISSES = 2
 MATCH_IOU = 0.2
 #: A track begins with at least so many keypoints seen.
 MIN_SEEN_KEYPOINTS = 4
-
-
-@dataclass(eq=False)
-class _CameraState:
-    """What is remembered of one camera from frame to frame."""
-
-    tracker: PoseTracker
-    lookout: Lookout = field(default_factory=Lookout)
-    misses: dict[int, int] = field(default_factory=dict)
-    main_track: int = 0
-
-    def choose_main(self, infants: list[TrackedInfant]) -> None:
-        """The main infant stays so while its track lives, seen or not; then comes the best."""
-        if self.main_track not in {track.id for track in self.tracker.tracks}:
-            best = max(infants, key=lambda infant: infant.score.mean(), default=None)
-            self.main_track = best.track if best else 0
-
-    def forget(self) -> None:
-        """Begin anew, as if no frame had come."""
-        self.lookout.forget()
-        self.misses.clear()
 
 
 class _Stopwatch:
@@ -97,7 +77,7 @@ class PosePipeline:
         self._lock = threading.RLock()
         self._settings = settings
         self._models: PoseModels | None = models
-        self._cameras: dict[str, _CameraState] = {}
+        self._cameras: dict[str, CameraState] = {}
         self._thread = DetectorThread()
 
     @classmethod
@@ -143,7 +123,7 @@ class PosePipeline:
                 models.lifter.lift(poses, None, size_wh, 1.0)
 
     def process(self, image_rgb: np.ndarray, stamp_s: float, camera: Camera | None = None,
-                camera_name: str = 'camera') -> FrameResult:
+                camera_name: str = 'camera', depth_m: np.ndarray | None = None) -> FrameResult:
         """Follow the infants into the next picture of a camera.
 
         Args:
@@ -151,20 +131,23 @@ class PosePipeline:
             stamp_s: when it was taken, s.
             camera: its calibration; without it 3D is relative to the pelvis.
             camera_name: whose picture it is; each camera has its own tracks.
+            depth_m: (H, W) floating point, m along the optical axis, registered to the picture
+                and of the same moment; NaN or 0 where unknown. It needs a camera.
 
         Returns:
             The answer, with no infants where nothing was seen.
 
         Raises:
-            InvalidInputError: a malformed picture, stamp or camera, or a closed pipeline.
+            InvalidInputError: a malformed picture, stamp, camera or depth, or a closed pipeline.
         """
         size_wh = _checked_size(image_rgb)
+        if depth_m is not None:
+            checked_depth(depth_m, size_wh)
         if not (isinstance(stamp_s, (int, float, np.number)) and math.isfinite(stamp_s)):
             raise InvalidInputError(f'stamp_s: expected finite seconds, got {stamp_s!r}')
         with self._lock:
             models, watch = self._open_models(), _Stopwatch()
-            state = self._cameras.setdefault(
-                camera_name, _CameraState(PoseTracker(self._settings)))
+            state = self._cameras.setdefault(camera_name, CameraState.begin(self._settings))
             with watch.stage('filter'):
                 was_reset = state.tracker.advance(stamp_s, size_wh)
             if was_reset:
@@ -179,12 +162,10 @@ class PosePipeline:
                     candidates = self._candidates(state, reader, detections)
                     reader.read(image_rgb, candidates)
                 with watch.stage('lift'):
-                    reader.lift(candidates, camera, self._scale()[0])
+                    reader.lift(candidates, camera, state.scales, depth_m)
             with watch.stage('filter'):
-                infants = self._correct(state, candidates, detections)
-            return FrameResult(float(stamp_s), infants,
-                               None if detections is None else tuple(detections),
-                               watch.finished(), self._scale()[0], was_reset, state.main_track)
+                infants = self._correct(state, candidates, detections, stamp_s)
+            return state.answer(float(stamp_s), infants, detections, watch.finished(), was_reset)
 
     def process_still(self, image_rgb: np.ndarray, camera: Camera | None = None) -> FrameResult:
         """Find the infants of a picture that belongs to no sequence.
@@ -211,14 +192,13 @@ class PosePipeline:
                 for candidate in candidates:
                     reader.read_again(image_rgb, candidate)
             with watch.stage('lift'):
-                reader.lift(candidates, camera, self._scale()[0])
+                state = CameraState.begin(self._settings.replace(smoothing=False))
+                reader.lift(candidates, camera, state.scales)
             with watch.stage('filter'):
-                state = _CameraState(PoseTracker(self._settings.replace(smoothing=False)))
                 state.tracker.advance(0.0, size_wh)
                 candidates.sort(key=lambda candidate: -candidate.score)
-                infants = self._correct(state, candidates, None)
-            return FrameResult(0.0, infants, tuple(detections), watch.finished(),
-                               self._scale()[0])
+                infants = self._correct(state, candidates, None, 0.0)
+            return state.answer(0.0, infants, detections, watch.finished(), False)
 
     def reset(self, camera_name: str | None = None) -> None:
         """End all tracks of one camera, or of all."""
@@ -244,6 +224,7 @@ class PosePipeline:
             self._settings = settings
             for state in self._cameras.values():
                 state.tracker.update_settings(settings)
+                state.scales.update_settings(settings)
 
     def describe(self) -> dict:
         """Models, device and scale, in plain values that JSON can hold.
@@ -252,24 +233,21 @@ class PosePipeline:
         """
         with self._lock:
             models = self._open_models()
-            length_m, origin = self._scale()
+            scale = known_scale(self._settings)
             memory = gpu_memory_mib(models.device)
             return {'models': models.describe(), 'device': models.device,
                     'precision': models.precision, 'num_threads': models.num_threads,
-                    'keypoints': list(KEYPOINT_NAMES), 'body_length_m': length_m,
-                    'scale_origin': origin, **({'gpu_memory_mib': memory} if memory else {})}
+                    'keypoints': list(KEYPOINT_NAMES), 'body_length_m': scale.length_m,
+                    'scale_origin': scale.origin, **({'gpu_memory_mib': memory} if memory else {})}
 
     def _open_models(self) -> PoseModels:
         if self._models is None:
             raise InvalidInputError('pipeline: is closed; make a new one')
         return self._models
 
-    def _scale(self) -> tuple[float, str]:
-        return resolve_body_length(self._settings.body_length_m, self._settings.age_months)
-
     # From tracks and detections to poses
 
-    def _detections(self, state: _CameraState, models: PoseModels,
+    def _detections(self, state: CameraState, models: PoseModels,
                     image_rgb: np.ndarray) -> list[Detection] | None:
         """What the detector says in this frame; None if it did not run or is not done."""
         tracks = state.tracker.tracks
@@ -284,7 +262,7 @@ class PosePipeline:
         return [detection for detection in detections or ()
                 if detection.score >= self._settings.detection_score_min]
 
-    def _candidates(self, state: _CameraState, reader: PoseReader,
+    def _candidates(self, state: CameraState, reader: PoseReader,
                     detections: list[Detection] | None) -> list[Candidate]:
         """Whom to estimate, and in which crops; tracks with nothing to follow end here."""
         found = self._credible(detections)
@@ -308,13 +286,15 @@ class PosePipeline:
 
     # From poses to tracks
 
-    def _correct(self, state: _CameraState, candidates: list[Candidate],
-                 detections: list[Detection] | None) -> tuple[TrackedInfant, ...]:
+    def _correct(self, state: CameraState, candidates: list[Candidate],
+                 detections: list[Detection] | None, stamp_s: float
+                 ) -> tuple[TrackedInfant, ...]:
         """Feed the tracks, begin and end some, and tell of those that live."""
         by_track: dict[int, Candidate] = {}
         for candidate in self._chosen(state, candidates, detections):
             track = candidate.track or state.tracker.begin(candidate.pose_2d, candidate.pose_3d)
             by_track[track.id] = candidate
+        state.note_placed(by_track, stamp_s)
         infants = []
         for track in state.tracker.tracks:
             candidate = by_track.get(track.id)
@@ -330,7 +310,7 @@ class PosePipeline:
         return tuple(sorted(infants, key=lambda infant: (infant.track != state.main_track,
                                                          -infant.score.mean())))
 
-    def _chosen(self, state: _CameraState, candidates: list[Candidate],
+    def _chosen(self, state: CameraState, candidates: list[Candidate],
                 detections: list[Detection] | None) -> list[Candidate]:
         """The candidates that live on or begin; ends the tracks of the others."""
         alive = []
@@ -356,7 +336,7 @@ class PosePipeline:
                 state.tracker.end(candidate.track.id)
         return [alive[index] for index in kept]
 
-    def _is_refuted(self, state: _CameraState, candidate: Candidate,
+    def _is_refuted(self, state: CameraState, candidate: Candidate,
                     detections: list[Detection]) -> bool:
         """Whether a look at the picture says that this track follows no infant."""
         track = candidate.track

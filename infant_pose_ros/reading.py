@@ -8,10 +8,12 @@ import math
 import numpy as np
 
 from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.filtering.scale import BodyScales
 from infant_pose_ros.filtering.tracks import seen_keypoints, Track
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.geometry.crops import Crop
 from infant_pose_ros.inference import PoseModels
+from infant_pose_ros.placing import Placed, put_in_place
 from infant_pose_ros.structures import Camera, Detection, Pose2D, Pose3D
 
 #: An infant may lie any way up.
@@ -32,6 +34,7 @@ class Candidate:
         is_confirmed: the detector sees it too.
         pose_2d, crop: the best reading and where it was made.
         pose_3d: None where it could not be lifted.
+        placed: how `pose_3d` got its size and place; None without one.
     """
 
     crops: list[Crop]
@@ -40,6 +43,7 @@ class Candidate:
     pose_2d: Pose2D | None = None
     crop: Crop | None = None
     pose_3d: Pose3D | None = None
+    placed: Placed | None = None
 
     @property
     def score(self) -> float:
@@ -102,9 +106,9 @@ class PoseReader:
         if mean_score(pose) > candidate.score:
             candidate.pose_2d, candidate.crop = pose, crop
 
-    def lift(self, candidates: list[Candidate], camera: Camera | None,
-             body_length_m: float) -> None:
-        """Lift every candidate.
+    def lift(self, candidates: list[Candidate], camera: Camera | None, scales: BodyScales,
+             depth_m: np.ndarray | None = None) -> None:
+        """Lift every candidate and put it in its place.
 
         A tracked infant's keypoints that were not seen are lifted from where, and as surely as,
         they are predicted: a wild guess at one would bend the whole body. What was not seen is
@@ -115,10 +119,16 @@ class PoseReader:
         poses = [candidate.pose_2d if candidate.track is None else
                  _with_predictions(candidate.pose_2d, seen[index], candidate.track)
                  for index, candidate in enumerate(candidates)]
-        lifted = self._models.lifter.lift(poses, camera, self._size_wh, body_length_m)
+        tracks = [candidate.track and candidate.track.id for candidate in candidates]
+        lifted = self._models.lifter.lift(
+            poses, camera, self._size_wh, [scales.of(track).length_m for track in tracks])
         for index, candidate in enumerate(candidates):
-            pose_3d = lifted[index]
-            candidate.pose_3d = pose_3d and _only(pose_3d, seen[index])
+            if lifted[index] is None:
+                continue
+            candidate.placed = put_in_place(
+                _only(lifted[index], seen[index]), poses[index], scales, tracks[index], depth_m,
+                self._settings.mattress_distance_m)
+            candidate.pose_3d = candidate.placed.pose
 
 
 def _with_predictions(pose: Pose2D, seen: np.ndarray, track: Track) -> Pose2D:

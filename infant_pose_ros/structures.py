@@ -245,6 +245,11 @@ class FrameResult:
         main_track: id of the main infant's track, 0 for none. It stays the main one as long as
             its track lives, also in frames that can't tell where it is; no other infant takes
             its place meanwhile. Left out: the first of `infants` is the main one.
+        placement: what placed the main infant in this frame: 'depth' (a depth picture of the
+            same moment), 'reprojection' (its size in the picture) or 'none' (no camera, or
+            nothing to place).
+        scale_origin: where `body_length_m` comes from: 'given', 'age', 'estimated' or 'assumed'.
+        scale_std: the relative standard deviation of that length.
     """
 
     stamp_s: float
@@ -254,6 +259,9 @@ class FrameResult:
     body_length_m: float
     was_reset: bool = False
     main_track: int | None = None
+    placement: str = 'none'
+    scale_origin: str = 'assumed'
+    scale_std: float = 0.0
 
     def __post_init__(self):
         if self.main_track is None:
