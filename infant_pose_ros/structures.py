@@ -155,16 +155,22 @@ class Pose2D:
     Attributes:
         keypoints_px: (16, 2) float64, frame px; NaN where missing.
         score: (16,) float64, 0..1.
-        covariance_px2: (16, 2, 2) float64, px^2; NaN where missing.
+        covariance_px2: (16, 2, 2) float64, px^2, of the whole error; NaN where missing.
+        noise_px2: (16, 2, 2) float64, px^2: the part of it that is drawn anew in every frame,
+            as `Pose3D.noise_m2` is. Left out: all of it.
     """
 
     keypoints_px: np.ndarray
     score: np.ndarray
     covariance_px2: np.ndarray
+    noise_px2: np.ndarray | None = None
 
     def __post_init__(self):
+        if self.noise_px2 is None:
+            object.__setattr__(self, 'noise_px2', self.covariance_px2)
         for name, shape in (('keypoints_px', (NUM_KEYPOINTS, 2)), ('score', (NUM_KEYPOINTS,)),
-                            ('covariance_px2', (NUM_KEYPOINTS, 2, 2))):
+                            ('covariance_px2', (NUM_KEYPOINTS, 2, 2)),
+                            ('noise_px2', (NUM_KEYPOINTS, 2, 2))):
             object.__setattr__(self, name, checked_array(name, getattr(self, name), shape))
 
 
