@@ -6,6 +6,7 @@ the fields below.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,12 @@ import yaml
 
 from infant_pose_ros.errors import SettingsError
 
+#: A region of interest has at least this share of the picture's width and height.
+SMALLEST_ROI = 0.05
+
 
 def setting(default, description: str, *, low=None, high=None, choices=None,
-            read_only: bool = False):
+            read_only: bool = False, check: Callable[[Any], object] | None = None):
     """Declare one setting.
 
     Args:
@@ -27,10 +31,11 @@ def setting(default, description: str, *, low=None, high=None, choices=None,
         low, high: inclusive range of a number.
         choices: the allowed values of a string.
         read_only: it can't change while a node runs, because models or topics hang on it.
+        check: raises a ValueError that says what is wrong with a value.
     """
     return dataclasses.field(default=default, metadata={
         'description': description, 'low': low, 'high': high, 'choices': choices,
-        'read_only': read_only})
+        'read_only': read_only, 'check': check})
 
 
 def check_value(spec: dataclasses.Field, wanted: type, value: Any) -> Any:
@@ -48,7 +53,33 @@ def check_value(spec: dataclasses.Field, wanted: type, value: Any) -> Any:
         raise SettingsError(f'{name}: {value} is outside {low} .. {high}')
     if choices is not None and value not in choices:
         raise SettingsError(f'{name}: {value!r} is not one of {", ".join(map(repr, choices))}')
+    if meta['check'] is not None:
+        try:
+            meta['check'](value)
+        except ValueError as error:
+            raise SettingsError(f'{name}: {error}') from error
     return value
+
+
+def parse_roi(text: str) -> tuple[float, float, float, float] | None:
+    """(x1, y1, x2, y2), shares of the picture, of a region 'x1,y1,x2,y2'; None where it is empty.
+
+    Raises:
+        ValueError: it is no such region; the message says why.
+    """
+    if not text.strip():
+        return None
+    form = "expected 'x1,y1,x2,y2' as shares of the picture, such as '0.25,0,0.75,1'"
+    try:
+        x1, y1, x2, y2 = (float(part) for part in text.split(','))
+    except ValueError as error:
+        raise ValueError(f'{text!r}: {form}') from error
+    if not all(0.0 <= share <= 1.0 for share in (x1, y1, x2, y2)):      # also for NaN
+        raise ValueError(f'{text!r}: a share lies outside 0 .. 1; {form}')
+    if x2 - x1 < SMALLEST_ROI or y2 - y1 < SMALLEST_ROI:
+        raise ValueError(f'{text!r}: x1 < x2 and y1 < y2 must differ by {SMALLEST_ROI} or more; '
+                         f'{form}')
+    return x1, y1, x2, y2
 
 
 class Settings:
@@ -133,6 +164,16 @@ class PipelineSettings(Settings):
         0.5, 'Lowest score of a detection that begins a track.', low=0.0, high=1.0)
     max_infants: int = setting(
         1, 'Most infants followed at once; the best are kept.', low=1, high=8)
+    roi: str = setting(
+        '', "Region of interest 'x1,y1,x2,y2', shares of the picture from its top left corner: "
+        'who lies outside is not followed. Empty: all of it.', check=parse_roi)
+    adult_policy: str = setting(
+        'refuse', "What happens to people whose proportions are an adult's: 'refuse' does not "
+        "follow them, 'prefer' follows them where no infant needs the place, 'off' doesn't look.",
+        choices=('refuse', 'prefer', 'off'))
+    infant_score_min: float = setting(
+        0.25, 'Who is less likely an infant than this, by the proportions, counts as an adult.',
+        low=0.01, high=0.99)
     crop_scale: float = setting(
         1.25, 'Side of the crop over the longer side of the infant.', low=1.0, high=3.0)
     crop_turns: bool = setting(
@@ -166,6 +207,9 @@ class PipelineSettings(Settings):
         0.5, 'A keypoint not seen for longer is lost, s.', low=0.0, high=60.0)
     track_max_s: float = setting(
         1.0, 'A track with no keypoint seen for longer ends, s.', low=0.0, high=60.0)
+    id_max_s: float = setting(
+        10.0, 'An infant that was lost and is found again where it was, within this time, gets '
+        'its id back, s.', low=0.0, high=3600.0)
     gap_reset_s: float = setting(
         2.0, 'A longer jump between two stamps begins all tracks anew, s.', low=0.05, high=3600.0)
 
