@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from infant_pose_ros.codecs.heatmaps import HeatmapCodec
+from infant_pose_ros.codecs.uncertainty import PictureUncertainty
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError, SettingsError
 from infant_pose_ros.geometry.crops import Crop, transform_covariances, transform_points
@@ -115,6 +116,8 @@ class PoseEstimator:
         self.manifest = manifest
         self.input_size = manifest.input_size
         self._codec = HeatmapCodec(manifest.input_size, activation=manifest.activation)
+        self._uncertainty = PictureUncertainty.from_dict(
+            manifest.uncertainty) if manifest.uncertainty else None
         self._device, self._dtype = torch.device(device), DTYPES[precision]
         module = module.to(self._device, self._dtype, memory_format=torch.channels_last).eval()
         self._module = _Traced(module) if self._device.type == 'cpu' else module
@@ -135,9 +138,13 @@ class PoseEstimator:
         batch = np.stack([cut_crop(image_rgb, crop) for crop in crops])
         x = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2)    # channels last
         output = self._module(x.to(self._dtype) / 255).float().cpu().numpy()
-        keypoints, scores, covariances = self._codec.decode(output)
+        keypoints, scores, error = self._codec.decode(output)
+        noise = error
+        if self._uncertainty:
+            error, noise = self._uncertainty.covariances(error)
         return [Pose2D(transform_points(crop.model_to_frame, keypoints[index]), scores[index],
-                       transform_covariances(crop.model_to_frame, covariances[index]))
+                       *(transform_covariances(crop.model_to_frame, each[index])
+                         for each in (error, noise)))
                 for index, crop in enumerate(crops)]
 
 

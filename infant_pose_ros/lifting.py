@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from infant_pose_ros.codecs.lifting import CANONICAL_BODY_LENGTH_MM, LiftingCodec
+from infant_pose_ros.codecs.uncertainty import SpaceUncertainty
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.geometry.cameras import (
     assumed_camera,
@@ -48,6 +49,8 @@ class PoseLifter:
         self._module = module.to(self._device).eval()
         self._joint_std_mm = np.maximum(
             _by_joint(manifest, 'joint_std_mm', DEFAULT_JOINT_STD_MM), MIN_JOINT_STD_MM)
+        self._uncertainty = SpaceUncertainty.from_dict(
+            manifest.uncertainty) if manifest.uncertainty else None
         self._joint_jitter_mm = _by_joint(manifest, 'joint_jitter_mm', DEFAULT_JOINT_JITTER_MM)
 
     @torch.no_grad()
@@ -84,12 +87,14 @@ class PoseLifter:
             np.stack([fill_missing(rays[index]) for index in usable]))
         output = self._module(torch.from_numpy(inputs).to(self._device)).cpu().numpy()
         relative_m = self._codec.decode_output(output, view, lengths_m[usable])
+        focal_px2 = np.outer((lens.fx, lens.fy), (lens.fx, lens.fy))
         for index, keypoints_m in zip(usable, relative_m):
-            rays_variance = poses_2d[index].covariance_px2 / np.outer(
-                (lens.fx, lens.fy), (lens.fx, lens.fy))
-            seen = _SeenBody(keypoints_m, rays[index], rays_variance,
-                             *(std_mm / CANONICAL_BODY_LENGTH_MM * lengths_m[index]
-                               for std_mm in (self._joint_std_mm, self._joint_jitter_mm)))
+            pose_2d = poses_2d[index]
+            seen = _SeenBody(
+                keypoints_m, rays[index], pose_2d.covariance_px2 / focal_px2,
+                pose_2d.noise_px2 / focal_px2, float(lengths_m[index]), self._uncertainty,
+                *(std_mm / CANONICAL_BODY_LENGTH_MM * lengths_m[index]
+                  for std_mm in (self._joint_std_mm, self._joint_jitter_mm)))
             if camera is None:
                 lifted[index] = seen.relative()
             else:
@@ -107,19 +112,25 @@ def _by_joint(manifest: Manifest, name: str, default: float) -> np.ndarray:
 class _SeenBody:
     """A lifted body and how it was seen.
 
-    What changes from frame to frame in a keypoint is how far beside its ray it was seen, times
-    the depth, and the lifter's jitter along the ray. The lifter's whole error is larger, but
-    hardly changes while the pose doesn't.
+    How large its errors are says the lifter's calibration. Without one, what changes from frame
+    to frame in a keypoint is how far beside its ray it was seen, times the depth, and the
+    lifter's jitter along the ray; the lifter's whole error is larger, but hardly changes while
+    the pose doesn't.
 
     Attributes:
         relative_m: (16, 3) relative to the pelvis, camera axes.
-        rays: (16, 2), NaN where missing. rays_variance: (16, 2, 2) theirs.
+        rays: (16, 2), NaN where missing. rays_variance, rays_noise: (16, 2, 2) of their error,
+            and of its part that changes.
+        body_length_m: crown to heel. uncertainty: the calibration, if there is one.
         std_m, jitter_m: (16,) the lifter's error, and its part along the ray that changes.
     """
 
     relative_m: np.ndarray
     rays: np.ndarray
     rays_variance: np.ndarray
+    rays_noise: np.ndarray
+    body_length_m: float
+    uncertainty: SpaceUncertainty | None
     std_m: np.ndarray
     jitter_m: np.ndarray
 
@@ -128,7 +139,10 @@ class _SeenBody:
         known = np.isfinite(self.rays).all(axis=1)
         spread_m, spread = (np.sqrt(points[known].var(axis=0).sum())
                             for points in (self.relative_m[:, :2], self.rays))
-        lateral_m2 = self._lateral_m2(np.full(NUM_KEYPOINTS, spread_m / max(spread, 1e-9)))
+        depth_m = np.full(NUM_KEYPOINTS, spread_m / max(spread, 1e-9))
+        if self.uncertainty:
+            return self._calibrated(self.relative_m, depth_m, False)
+        lateral_m2 = self._lateral_m2(depth_m)
         noise_m2 = self._noise_m2(lateral_m2 + lateral_m2[ROOT])
         noise_m2[ROOT] = 0.0
         return self._pose(self.relative_m, noise_m2, np.zeros((3, 3)), False)
@@ -142,14 +156,24 @@ class _SeenBody:
         weights = 2.0 / np.trace(self.rays_variance, axis1=1, axis2=2)
         place = place_root(self.relative_m, self.rays, weights, self.std_m ** 2)
         keypoints_m = self.relative_m + place.translation_m
+        if self.uncertainty:
+            return self._calibrated(keypoints_m, keypoints_m[:, 2], True)
         lateral_m2 = self._lateral_m2(keypoints_m[:, 2])
         shift_noise_m2 = np.einsum('akj,kji,bki->ab', place.gain, lateral_m2, place.gain)
         return self._pose(keypoints_m, self._noise_m2(lateral_m2) + shift_noise_m2,
                           place.covariance_m2, True)
 
+    def _calibrated(self, keypoints_m: np.ndarray, depth_m: np.ndarray, is_absolute: bool
+                    ) -> Pose3D:
+        """The pose with the errors that the calibration expects."""
+        error_m2, noise_m2 = self.uncertainty.covariances(
+            self.rays, self.rays_variance, self.rays_noise, depth_m, self.body_length_m,
+            is_absolute)
+        return self._known(keypoints_m, error_m2, noise_m2, is_absolute)
+
     def _lateral_m2(self, depth_m: np.ndarray) -> np.ndarray:
         """(16, 2, 2) m^2 beside the ray at (16,) depths; 0 where missing."""
-        return np.nan_to_num(self.rays_variance) * depth_m[:, None, None] ** 2
+        return np.nan_to_num(self.rays_noise) * depth_m[:, None, None] ** 2
 
     def _noise_m2(self, lateral_m2: np.ndarray) -> np.ndarray:
         """(16, 3, 3) m^2 from what is beside the rays and along them."""
@@ -161,8 +185,13 @@ class _SeenBody:
 
     def _pose(self, keypoints_m: np.ndarray, noise_m2: np.ndarray, shift_m2: np.ndarray,
               is_absolute: bool) -> Pose3D:
-        known = np.isfinite(self.rays).all(axis=1)
         covariance_m2 = noise_m2 + shift_m2 + (self.std_m ** 2)[:, None, None] * np.eye(3)
+        return self._known(keypoints_m, covariance_m2, noise_m2, is_absolute)
+
+    def _known(self, keypoints_m: np.ndarray, covariance_m2: np.ndarray, noise_m2: np.ndarray,
+               is_absolute: bool) -> Pose3D:
+        """The pose without the keypoints that have no ray."""
+        known = np.isfinite(self.rays).all(axis=1)
         deep = known[:, None, None]
         return Pose3D(np.where(known[:, None], keypoints_m, np.nan),
                       np.where(deep, covariance_m2, np.nan), is_absolute,

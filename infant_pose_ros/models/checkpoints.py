@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 import torch
 from torch import nn
 
+from infant_pose_ros.codecs.uncertainty import PictureUncertainty, SpaceUncertainty
 from infant_pose_ros.errors import CheckpointError, InvalidInputError
 from infant_pose_ros.models.detector import ARCHITECTURES, build_detector
 from infant_pose_ros.models.lifter import Lifter
@@ -34,6 +35,8 @@ BUILDERS = {
     'pose': {'simple_baseline': PoseNetwork},
     'lifter': {'martinez': Lifter},
 }
+#: What reads a manifest's `uncertainty`.
+UNCERTAINTIES = {'pose': PictureUncertainty, 'lifter': SpaceUncertainty}
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Manifest:
         activation: 'softmax' or 'none': how heatmaps are read (pose only).
         training_data, licence: for people.
         metrics: numbers measured on held-out data.
+        uncertainty: how large its errors are, by `infant-pose calibrate`: of a pose network as
+            `PictureUncertainty`, of a lifter as `SpaceUncertainty` writes it; empty: unknown.
         sha256: of the safetensors file; filled in by `save_checkpoint`.
         num_parameters: trainable values; filled in by `save_checkpoint`.
     """
@@ -64,6 +69,7 @@ class Manifest:
     training_data: str = ''
     licence: str = ''
     metrics: dict[str, Any] = field(default_factory=dict)
+    uncertainty: dict[str, Any] = field(default_factory=dict)
     sha256: str = ''
     num_parameters: int = 0
 
@@ -85,6 +91,10 @@ class Manifest:
             if self.activation not in ('softmax', 'none'):
                 raise InvalidInputError(
                     f"activation: {self.activation!r} is not one of 'softmax', 'none'")
+        if self.uncertainty:
+            if self.task not in UNCERTAINTIES:
+                raise InvalidInputError(f'uncertainty: a {self.task} has none; leave it out')
+            UNCERTAINTIES[self.task].from_dict(self.uncertainty)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -199,6 +209,24 @@ def read_manifest(path: str | Path, task: str) -> Manifest:
         raise CheckpointError(f'{path.with_suffix(".json")}: {error}') from error
     if manifest.task != task:
         raise CheckpointError(f'{path}: is a {manifest.task} checkpoint, expected a {task}')
+    return manifest
+
+
+def write_uncertainty(path: str | Path, task: str,
+                      uncertainty: PictureUncertainty | SpaceUncertainty) -> Manifest:
+    """Tell in the manifest of the weights at `path` how large their errors are.
+
+    Raises:
+        CheckpointError: as `read_manifest`, or the manifest can not be written.
+    """
+    manifest = dataclasses.replace(
+        read_manifest(path, task), uncertainty=uncertainty.to_dict())
+    place = Path(path).with_suffix('.json')
+    try:
+        place.write_text(manifest.to_json(), encoding='utf-8')
+    except OSError as error:
+        raise CheckpointError(f'{place}: can not be written ({error.strerror}); copy the '
+                              'checkpoint to a folder of yours') from error
     return manifest
 
 
