@@ -159,9 +159,9 @@ class _SeenBody:
         if self.uncertainty:
             return self._calibrated(keypoints_m, keypoints_m[:, 2], True)
         lateral_m2 = self._lateral_m2(keypoints_m[:, 2])
-        shift_noise_m2 = np.einsum('akj,kji,bki->ab', place.gain, lateral_m2, place.gain)
-        return self._pose(keypoints_m, self._noise_m2(lateral_m2) + shift_noise_m2,
-                          place.covariance_m2, True)
+        noise_m2 = self._noise_m2(lateral_m2 + lateral_m2[ROOT])
+        noise_m2[ROOT] = np.einsum('akj,kji,bki->ab', place.gain, lateral_m2, place.gain)
+        return self._pose(keypoints_m, noise_m2, place.covariance_m2, True)
 
     def _calibrated(self, keypoints_m: np.ndarray, depth_m: np.ndarray, is_absolute: bool
                     ) -> Pose3D:

@@ -183,9 +183,11 @@ class Pose3D:
             `is_absolute`, else relative to the pelvis with the camera's axes.
         covariance_m2: (16, 3, 3) float64, m^2, of the whole error; NaN where missing.
         is_absolute: whether a calibrated camera placed the root.
-        noise_m2: (16, 3, 3) float64, m^2: the part of `covariance_m2` that is drawn anew in
-            every frame, so that a filter can average it out. The rest stays much the same
-            while the pose does: no filter sees it. Left out: all of it is noise.
+        noise_m2: (16, 3, 3) float64, m^2: the part that is drawn anew in every frame, so that
+            a filter can average it out: of the root's place, and of the other keypoints
+            relative to the root, as the depth of the whole body trembles more than its pose.
+            The rest of `covariance_m2` stays much the same while the pose does: no filter sees
+            it. Left out: all of it is noise.
     """
 
     keypoints_m: np.ndarray

@@ -157,18 +157,24 @@ class SpaceUncertainty:
                     ) -> tuple[np.ndarray, np.ndarray]:
         """Of the error and of the noise, (16, 3, 3) m^2; noise is never the larger.
 
+        The noise is that of `Pose3D.noise_m2`: the root's is of its place, the others' of where
+        they are relative to it.
+
         Args:
             rays: (16, 2) x/z, y/z; NaN where missing.
             rays_error, rays_noise: (16, 2, 2) covariances of the rays.
             depth_m: (16,) of the keypoints. body_length_m: crown to heel.
             is_absolute: False: relative to the pelvis, which then has no error.
         """
-        spreads = (self.error, self.noise) if is_absolute else (
-            self.relative_error, self.relative_noise)
         share = (depth_m / body_length_m)[:, None, None] ** 2
-        error, noise = (
-            spread.covariances(rays, rays_spread * share) * body_length_m ** 2
-            for spread, rays_spread in zip(spreads, (rays_error, rays_noise)))
+
+        def spread_m2(spread: SpaceSpread, rays_spread: np.ndarray) -> np.ndarray:
+            return spread.covariances(rays, rays_spread * share) * body_length_m ** 2
+
+        error = spread_m2(self.error if is_absolute else self.relative_error, rays_error)
+        noise = spread_m2(self.relative_noise, rays_noise)
+        if is_absolute:
+            noise[ROOT] = spread_m2(self.noise, rays_noise)[ROOT]
         if not is_absolute:
             error[ROOT] = noise[ROOT] = 0.0
         return error, _not_above(noise, error)
