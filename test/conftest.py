@@ -93,3 +93,71 @@ def cot_folder(tmp_path):
         (place / 'sequence.json').write_text(SequenceInfo(
             'SynthCot-12', 1, 5, 30.0, 6, length_m, 3.0, 10.0, 0.02).to_json())
     return folder
+
+
+class Recorded:
+    """Makes messages and bags with `rosbags` alone, without ROS."""
+
+    def __init__(self, folder):
+        from rosbags.typesys import get_typestore, Stores
+
+        self.folder = folder
+        self.typestore = get_typestore(Stores.ROS2_HUMBLE)
+
+    def make(self, kind, **fields):
+        return self.typestore.types[kind](**fields)
+
+    def header(self, stamp_s, frame_id='optics'):
+        seconds, nanoseconds = divmod(round(1e9 * stamp_s), 1_000_000_000)
+        stamp = self.make('builtin_interfaces/msg/Time', sec=seconds, nanosec=nanoseconds)
+        return self.make('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+
+    def text(self, data):
+        return self.make('std_msgs/msg/String', data=data)
+
+    def image(self, image_rgb, stamp_s, frame_id='optics'):
+        return self.make(
+            'sensor_msgs/msg/Image', header=self.header(stamp_s, frame_id),
+            height=image_rgb.shape[0], width=image_rgb.shape[1], encoding='rgb8', is_bigendian=0,
+            step=3 * image_rgb.shape[1], data=image_rgb.reshape(-1))
+
+    def compressed(self, image_rgb, stamp_s, frame_id='optics'):
+        data = cv2.imencode('.jpg', image_rgb[..., ::-1])[1].reshape(-1)
+        return self.make('sensor_msgs/msg/CompressedImage',
+                         header=self.header(stamp_s, frame_id), format='jpeg', data=data)
+
+    def camera_info(self, stamp_s, fx=100.0, frame_id='optics', size_wh=(8, 6)):
+        roi = self.make('sensor_msgs/msg/RegionOfInterest', x_offset=0, y_offset=0, height=0,
+                        width=0, do_rectify=False)
+        return self.make(
+            'sensor_msgs/msg/CameraInfo', header=self.header(stamp_s, frame_id),
+            height=size_wh[1], width=size_wh[0], distortion_model='plumb_bob', d=np.zeros(5),
+            k=np.array([fx, 0, 3.5, 0, fx, 2.5, 0, 0, 1.0]) * (fx > 0), r=np.eye(3).ravel(),
+            p=np.zeros(12), binning_x=0, binning_y=0, roi=roi)
+
+    def cloud(self, infants, stamp_s, frame_id='optics'):
+        from infant_pose_ros.media.bag_copy import keypoint_cloud
+        return keypoint_cloud(self.typestore, self.header(stamp_s, frame_id), infants)
+
+    def bag(self, messages, storage='mcap', name='bag'):
+        """Write (topic, time in ns, message) into a new bag; its folder."""
+        from rosbags.rosbag2 import StoragePlugin, Writer
+
+        writer = Writer(self.folder / name, version=8,
+                        storage_plugin=StoragePlugin[storage.upper()])
+        with writer:
+            connections = {}
+            for topic, time_ns, message in messages:
+                kind = message.__msgtype__
+                if topic not in connections:
+                    connections[topic] = writer.add_connection(topic, kind,
+                                                               typestore=self.typestore)
+                writer.write(connections[topic], time_ns,
+                             self.typestore.serialize_cdr(message, kind))
+        return self.folder / name
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Bags with pictures and keypoints, as any recorder writes them."""
+    return Recorded(tmp_path)

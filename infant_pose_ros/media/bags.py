@@ -71,6 +71,13 @@ class Bag:
             self._reader = None
 
     @property
+    def is_mcap(self) -> bool:
+        """Whether it is stored as MCAP; else it is SQLite."""
+        if not self.path.is_dir():
+            return self.path.suffix.lower() == '.mcap'
+        return any('.mcap' in path.suffixes for path in self.path.iterdir())
+
+    @property
     def connections(self) -> tuple:
         """The library's own `Connection`s, in the bag's order."""
         return tuple(self._reader.connections)

@@ -36,6 +36,13 @@ class OverlayPainter:
         """Whether the keypoints before smoothing are drawn."""
         return self.settings.draw_raw or self.settings.layout == 'side_by_side'
 
+    def size_of(self, size_wh: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of what is drawn from a picture of `size_wh`, px."""
+        blank = np.zeros((size_wh[1], size_wh[0], 3), dtype=np.uint8)
+        if self.settings.layout == 'side_by_side':
+            blank = beside_each_other(blank, blank)
+        return blank.shape[1], blank.shape[0]
+
     def draw(self, image_rgb: np.ndarray, stamp_s: float, infants: np.ndarray,
              raw_infants: np.ndarray | None = None, rate_hz: float | None = None) -> np.ndarray:
         """A new picture; twice as wide where raw and smoothed stand side by side.

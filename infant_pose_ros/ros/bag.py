@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-import shutil
 
-from infant_pose_ros.errors import DatasetError, InvalidInputError, MissingDependencyError
-
-#: The bag format's version: what ROS 2 Humble and everything newer reads.
-BAG_VERSION = 8
+from infant_pose_ros.errors import DatasetError, InvalidInputError
+from infant_pose_ros.media.bag_copy import BAG_VERSION, make_way_for_bag
+from infant_pose_ros.media.bags import rosbags_modules
 
 
 def message_type_name(message_type: type) -> str:
@@ -34,12 +32,8 @@ class BagWriter:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        rosbag2, self._typestore = _rosbags()
-        if self.folder.exists():
-            if not (self.folder / 'metadata.yaml').is_file() and any(self.folder.glob('*')):
-                raise InvalidInputError(
-                    f'bag {folder}: the folder exists and is no bag; move it or name another')
-            shutil.rmtree(self.folder)
+        rosbag2, self._typestore = rosbags_modules()
+        make_way_for_bag(self.folder)
         self._writer = rosbag2.Writer(self.folder, version=BAG_VERSION,
                                       storage_plugin=rosbag2.StoragePlugin.MCAP)
         try:
@@ -81,7 +75,7 @@ def read_back(folder: str | Path) -> Counter[str]:
         DatasetError: the bag or one of its messages can't be read.
         MissingDependencyError: `rosbags` is not installed.
     """
-    rosbag2, _ = _rosbags()
+    rosbag2, _ = rosbags_modules()
     from rosbags.highlevel import AnyReader, AnyReaderError
     from rosbags.serde import SerdeError
     counts: Counter[str] = Counter()
@@ -94,17 +88,6 @@ def read_back(folder: str | Path) -> Counter[str]:
             rosbag2.ReaderError) as error:
         raise DatasetError(f'bag {folder}: can not be read back: {error}') from error
     return counts
-
-
-def _rosbags():
-    """The library's rosbag2 module and the message definitions."""
-    try:
-        from rosbags import rosbag2
-        from rosbags.typesys import get_typestore, Stores
-    except ImportError as error:
-        raise MissingDependencyError(
-            'recording a bag needs the rosbags library: pip install rosbags') from error
-    return rosbag2, get_typestore(Stores.ROS2_HUMBLE)
 
 
 def _offered_qos(latched: bool):
