@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.filtering.people import PeopleMemory
 from infant_pose_ros.filtering.scale import BodyScales
 from infant_pose_ros.filtering.tracks import PoseTracker
 from infant_pose_ros.looking import Lookout
@@ -22,6 +23,8 @@ class CameraState:
         misses: looks in a row that found an infant elsewhere, but not this one, by track.
         main_track: id of the main infant, 0 for none.
         placements: what placed each track's pose in the last frame.
+        hidden: tracks that had no reading of their own in the last frame.
+        people: who was seen, and who of them is missing.
     """
 
     tracker: PoseTracker
@@ -30,6 +33,8 @@ class CameraState:
     misses: dict[int, int] = field(default_factory=dict)
     main_track: int = 0
     placements: dict[int, str] = field(default_factory=dict)
+    hidden: set[int] = field(default_factory=set)
+    people: PeopleMemory = field(default_factory=PeopleMemory)
 
     @classmethod
     def begin(cls, settings: PipelineSettings) -> CameraState:
@@ -61,8 +66,20 @@ class CameraState:
             best = max(infants, key=lambda infant: infant.score.mean(), default=None)
             self.main_track = best.track if best else 0
 
-    def forget(self) -> None:
-        """Begin anew, as if no frame had come."""
+    def is_sure(self, settings: PipelineSettings) -> bool:
+        """Whether all whom the camera should see are followed, and well."""
+        tracks = self.tracker.tracks
+        has_room = len(tracks) < settings.max_infants
+        return bool(tracks) and not any(self.misses.values()) and not self.hidden and all(
+            track.score >= settings.track_score_min for track in tracks) and not (
+                has_room and any(person.track for person in self.people.missing(
+                    {track.id for track in tracks})))
+
+    def forget(self, people: bool = False) -> None:
+        """Begin anew, as if no frame had come; with `people` their ids are forgotten, too."""
         self.lookout.forget()
         self.misses.clear()
+        self.hidden.clear()
+        if people:
+            self.people = PeopleMemory()
         self.scales.forget()

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from infant_pose_ros.config import parse_roi, PipelineSettings
 from infant_pose_ros.inference import Detector, use_threads
 from infant_pose_ros.structures import Detection
 
@@ -13,6 +14,42 @@ from infant_pose_ros.structures import Detection
 UNSURE_DETECT_EVERY = 5
 #: A picture whose channels span fewer grey levels than this shows nothing.
 MIN_CONTRAST = 12
+#: The detector sees so much more around the region of interest, shares of its sides, and a track
+#: may leave it by as much, shares of the picture's.
+ROI_MARGIN, ROI_SLACK = 0.1, 0.02
+
+View = tuple[int, int, int, int]
+
+
+def roi_box(settings: PipelineSettings, size_wh: tuple[int, int]) -> np.ndarray | None:
+    """The region of interest (4,) x1, y1, x2, y2 px; None where it is the whole picture."""
+    shares = parse_roi(settings.roi)
+    return None if shares is None else np.array(shares) * np.tile(size_wh, 2)
+
+
+def is_inside(box_xyxy: np.ndarray, roi: np.ndarray, slack: bool = False) -> bool:
+    """Whether the middle of a box lies in the region of interest, or but a little outside."""
+    middle = (box_xyxy[:2] + box_xyxy[2:]) / 2
+    beyond = ROI_SLACK * (roi[2:] - roi[:2]) if slack else 0.0
+    return bool((middle >= roi[:2] - beyond).all() and (middle <= roi[2:] + beyond).all())
+
+
+def roi_view(roi: np.ndarray | None, size_wh: tuple[int, int]) -> View | None:
+    """The part (x1, y1, x2, y2) of the picture that the detector sees, px; None: all of it."""
+    if roi is None:
+        return None
+    margin = ROI_MARGIN * np.tile(roi[2:] - roi[:2], 2) * [-1, -1, 1, 1]
+    x1, y1, x2, y2 = np.rint((roi + margin).clip(0, np.tile(size_wh, 2))).astype(int).tolist()
+    return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)
+
+
+def detect_in(detector: Detector, image_rgb: np.ndarray, view: View | None) -> list[Detection]:
+    """Detect in a part of the picture; boxes are the whole picture's."""
+    if view is None:
+        return detector.detect(image_rgb)
+    x1, y1, x2, y2 = view
+    found = detector.detect(np.ascontiguousarray(image_rgb[y1:y2, x1:x2]))
+    return [Detection(one.box_xyxy + [x1, y1, x1, y1], one.score) for one in found]
 
 
 class DetectorThread:
@@ -27,9 +64,10 @@ class DetectorThread:
         """Whether a look is under way or waits for its turn."""
         return bool(self._unfinished)
 
-    def submit(self, detector: Detector, image_rgb: np.ndarray) -> Future:
-        """Detect in a copy of the picture; the future gives what `Detector.detect` does."""
-        future = self._executor.submit(_detect_on_one_core, detector, image_rgb.copy())
+    def submit(self, detector: Detector, image_rgb: np.ndarray, view: View | None = None
+               ) -> Future:
+        """Detect in a copy of the picture; the future gives what `detect_in` does."""
+        future = self._executor.submit(_detect_on_one_core, detector, image_rgb.copy(), view)
         self._unfinished.add(future)
         future.add_done_callback(self._unfinished.discard)
         return future
@@ -39,9 +77,10 @@ class DetectorThread:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _detect_on_one_core(detector: Detector, image_rgb: np.ndarray) -> list[Detection]:
+def _detect_on_one_core(detector: Detector, image_rgb: np.ndarray, view: View | None
+                        ) -> list[Detection]:
     use_threads(1)
-    return detector.detect(image_rgb)
+    return detect_in(detector, image_rgb, view)
 
 
 class Lookout:
@@ -56,7 +95,8 @@ class Lookout:
         self._frames_since = self._pending = None
 
     def look(self, detector: Detector, image_rgb: np.ndarray, every: int, num_threads: int,
-             thread: DetectorThread | None) -> list[Detection] | None:
+             thread: DetectorThread | None, view: View | None = None
+             ) -> list[Detection] | None:
         """What the detector says in this frame.
 
         Args:
@@ -66,6 +106,7 @@ class Lookout:
             num_threads: CPU threads for a look that is waited for.
             thread: where to look without being waited for; None waits for every look. The first
                 look is always waited for.
+            view: part of the picture to look at; None is all of it.
 
         Returns:
             None where the detector did not run, or is not done yet. An answer from the thread
@@ -83,8 +124,8 @@ class Lookout:
         self._frames_since = 0
         if is_first or thread is None:
             use_threads(num_threads)
-            return detector.detect(image_rgb)
-        self._pending = thread.submit(detector, image_rgb)
+            return detect_in(detector, image_rgb, view)
+        self._pending = thread.submit(detector, image_rgb, view)
         return None
 
 

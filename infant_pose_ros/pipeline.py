@@ -7,7 +7,6 @@ them, and correct the tracks with the result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import contextmanager
 import math
 import threading
@@ -18,10 +17,8 @@ import numpy as np
 from infant_pose_ros.camera_state import CameraState
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError, SettingsError
-from infant_pose_ros.filtering.association import associate, suppress_overlapping
 from infant_pose_ros.filtering.scale import known_scale
-from infant_pose_ros.filtering.tracks import seen_keypoints, Track, TrackEstimate
-from infant_pose_ros.geometry.boxes import box_around
+from infant_pose_ros.following import Following
 from infant_pose_ros.geometry.crops import Crop
 from infant_pose_ros.geometry.depth import checked_depth
 from infant_pose_ros.inference import (
@@ -31,19 +28,19 @@ from infant_pose_ros.inference import (
     release_memory,
     use_threads,
 )
-from infant_pose_ros.looking import DetectorThread, has_contrast, UNSURE_DETECT_EVERY
-from infant_pose_ros.reading import Candidate, PoseReader, TURNS_RAD
-from infant_pose_ros.skeleton import KEYPOINT_NAMES, TrackState
-from infant_pose_ros.structures import Camera, Detection, FrameResult, TrackedInfant
+from infant_pose_ros.looking import (
+    detect_in,
+    DetectorThread,
+    has_contrast,
+    roi_box,
+    roi_view,
+    UNSURE_DETECT_EVERY,
+)
+from infant_pose_ros.reading import PoseReader, TURNS_RAD
+from infant_pose_ros.skeleton import KEYPOINT_NAMES
+from infant_pose_ros.structures import Camera, Detection, FrameResult
 
 STAGES = ('detect', 'pose', 'lift', 'filter')
-
-#: Looks in a row that find an infant elsewhere, but not the tracked one, before a track ends.
-MAX_MISSES = 2
-#: A detection belongs to a track where the boxes overlap this much.
-MATCH_IOU = 0.2
-#: A track begins with at least so many keypoints seen.
-MIN_SEEN_KEYPOINTS = 4
 
 
 class _Stopwatch:
@@ -152,6 +149,7 @@ class PosePipeline:
                 was_reset = state.tracker.advance(stamp_s, size_wh)
             if was_reset:
                 state.forget()
+            following = Following(state, self._settings, size_wh, stamp_s)
             detections, candidates = None, []
             if has_contrast(image_rgb):
                 with watch.stage('detect'):
@@ -159,12 +157,12 @@ class PosePipeline:
                 use_threads(max(models.num_threads - self._thread.is_busy, 1))
                 with watch.stage('pose'):
                     reader = PoseReader(models, self._settings, size_wh)
-                    candidates = self._candidates(state, reader, detections)
+                    candidates = following.candidates(reader, detections)
                     reader.read(image_rgb, candidates)
                 with watch.stage('lift'):
                     reader.lift(candidates, camera, state.scales, depth_m)
             with watch.stage('filter'):
-                infants = self._correct(state, candidates, detections, stamp_s)
+                infants = following.correct(candidates, detections)
             return state.answer(float(stamp_s), infants, detections, watch.finished(), was_reset)
 
     def process_still(self, image_rgb: np.ndarray, camera: Camera | None = None) -> FrameResult:
@@ -183,21 +181,20 @@ class PosePipeline:
             reader, detections = PoseReader(models, self._settings, size_wh), []
             if has_contrast(image_rgb):
                 with watch.stage('detect'):
-                    detections = models.detector.detect(image_rgb)
+                    detections = detect_in(models.detector, image_rgb, roi_view(
+                        roi_box(self._settings, size_wh), size_wh))
+            state = CameraState.begin(self._settings.replace(smoothing=False))
+            following = Following(state, self._settings, size_wh, 0.0)
             with watch.stage('pose'):
-                candidates = [
-                    Candidate(reader.turned_crops(detection))
-                    for detection in self._credible(detections)[:self._settings.max_infants]]
+                candidates = following.candidates(reader, detections)
                 reader.read(image_rgb, candidates)
                 for candidate in candidates:
                     reader.read_again(image_rgb, candidate)
             with watch.stage('lift'):
-                state = CameraState.begin(self._settings.replace(smoothing=False))
                 reader.lift(candidates, camera, state.scales)
             with watch.stage('filter'):
                 state.tracker.advance(0.0, size_wh)
-                candidates.sort(key=lambda candidate: -candidate.score)
-                infants = self._correct(state, candidates, None, 0.0)
+                infants = following.correct(candidates, None)
             return state.answer(0.0, infants, detections, watch.finished(), False)
 
     def reset(self, camera_name: str | None = None) -> None:
@@ -206,7 +203,7 @@ class PosePipeline:
             for name, state in self._cameras.items():
                 if camera_name in (None, name):
                     state.tracker.reset()
-                    state.forget()
+                    state.forget(people=True)
 
     def update_settings(self, settings: PipelineSettings) -> None:
         """Take new settings for the frames to come; tracks live on.
@@ -245,121 +242,16 @@ class PosePipeline:
             raise InvalidInputError('pipeline: is closed; make a new one')
         return self._models
 
-    # From tracks and detections to poses
-
     def _detections(self, state: CameraState, models: PoseModels,
                     image_rgb: np.ndarray) -> list[Detection] | None:
         """What the detector says in this frame; None if it did not run or is not done."""
-        tracks = state.tracker.tracks
-        is_sure = tracks and not any(state.misses.values()) and all(
-            track.score >= self._settings.track_score_min for track in tracks)
+        size_wh = (image_rgb.shape[1], image_rgb.shape[0])
         every = self._settings.detect_every
         return state.lookout.look(
-            models.detector, image_rgb, every if is_sure else min(every, UNSURE_DETECT_EVERY),
-            models.num_threads, self._thread if self._settings.detect_async else None)
-
-    def _credible(self, detections: Sequence[Detection] | None) -> list[Detection]:
-        return [detection for detection in detections or ()
-                if detection.score >= self._settings.detection_score_min]
-
-    def _candidates(self, state: CameraState, reader: PoseReader,
-                    detections: list[Detection] | None) -> list[Candidate]:
-        """Whom to estimate, and in which crops; tracks with nothing to follow end here."""
-        found = self._credible(detections)
-        candidates = [Candidate([], track) for track in state.tracker.tracks]
-        pairs = associate(np.array([c.track.box_xyxy for c in candidates]).reshape(-1, 4),
-                          np.array([d.box_xyxy for d in found]).reshape(-1, 4), MATCH_IOU)
-        for row, column in pairs:
-            candidates[row].is_confirmed = True
-            if candidates[row].track.score < self._settings.track_score_min:
-                candidates[row].crops += reader.turned_crops(found[column])
-        for candidate in candidates:
-            crop = reader.following_crop(candidate.track.keypoints_px)
-            candidate.crops = [crop] * (crop is not None) + candidate.crops
-            if not candidate.crops:
-                state.tracker.end(candidate.track.id)
-        candidates = [candidate for candidate in candidates if candidate.crops]
-        matched = {column for _, column in pairs}
-        fresh = [d for column, d in enumerate(found) if column not in matched]
-        room = max(self._settings.max_infants - len(candidates), 0)
-        return candidates + [Candidate(reader.turned_crops(d)) for d in fresh[:room]]
-
-    # From poses to tracks
-
-    def _correct(self, state: CameraState, candidates: list[Candidate],
-                 detections: list[Detection] | None, stamp_s: float
-                 ) -> tuple[TrackedInfant, ...]:
-        """Feed the tracks, begin and end some, and tell of those that live."""
-        by_track: dict[int, Candidate] = {}
-        for candidate in self._chosen(state, candidates, detections):
-            track = candidate.track or state.tracker.begin(candidate.pose_2d, candidate.pose_3d)
-            by_track[track.id] = candidate
-        state.note_placed(by_track, stamp_s)
-        infants = []
-        for track in state.tracker.tracks:
-            candidate = by_track.get(track.id)
-            estimate = state.tracker.correct(
-                track.id, candidate and candidate.pose_2d, candidate and candidate.pose_3d)
-            if (estimate.state != TrackState.LOST).any():    # else it can't be told where
-                infants.append(self._infant(track, estimate, candidate))
-        ended = set(state.tracker.end_stale())
-        infants = [infant for infant in infants if infant.track not in ended]
-        alive = {track.id for track in state.tracker.tracks}
-        state.misses = {key: count for key, count in state.misses.items() if key in alive}
-        state.choose_main(infants)
-        return tuple(sorted(infants, key=lambda infant: (infant.track != state.main_track,
-                                                         -infant.score.mean())))
-
-    def _chosen(self, state: CameraState, candidates: list[Candidate],
-                detections: list[Detection] | None) -> list[Candidate]:
-        """The candidates that live on or begin; ends the tracks of the others."""
-        alive = []
-        for candidate in candidates:
-            if candidate.track is None:
-                seen = seen_keypoints(candidate.pose_2d, self._settings.keypoint_score_min)
-                is_sure = candidate.score >= self._settings.track_score_min
-                if is_sure and seen.sum() >= MIN_SEEN_KEYPOINTS:
-                    alive.append(candidate)
-            elif detections is not None and self._is_refuted(state, candidate, detections):
-                state.tracker.end(candidate.track.id)
-            else:
-                alive.append(candidate)
-        if not alive:
-            return []
-        # Tracks go before newcomers, so that ids stay.
-        kept = suppress_overlapping(
-            np.stack([candidate.pose_2d.keypoints_px for candidate in alive]),
-            np.array([candidate.score + (candidate.track is not None) for candidate in alive]))
-        kept = kept[:self._settings.max_infants]
-        for index, candidate in enumerate(alive):
-            if candidate.track is not None and index not in kept:
-                state.tracker.end(candidate.track.id)
-        return [alive[index] for index in kept]
-
-    def _is_refuted(self, state: CameraState, candidate: Candidate,
-                    detections: list[Detection]) -> bool:
-        """Whether a look at the picture says that this track follows no infant."""
-        track = candidate.track
-        if candidate.is_confirmed:
-            state.misses[track.id] = 0
-            return False
-        if max(track.score, candidate.score) < self._settings.track_score_min:
-            return True
-        if self._credible(detections):
-            state.misses[track.id] = state.misses.get(track.id, 0) + 1
-        return state.misses.get(track.id, 0) >= MAX_MISSES
-
-    def _infant(self, track: Track, estimate: TrackEstimate,
-                candidate: Candidate | None) -> TrackedInfant:
-        """The answer about one track; without a reading its box stands in for the crop."""
-        box = box_around(estimate.smooth_2d.keypoints_px)
-        box = track.box_xyxy if box is None else box
-        corners_px = candidate.crop.corners_px if candidate else box[[[0, 1], [2, 1], [2, 3],
-                                                                      [0, 3]]]
-        return TrackedInfant(
-            track.id, box, corners_px,
-            candidate and candidate.pose_2d, candidate and candidate.pose_3d,
-            estimate.smooth_2d, estimate.smooth_3d, estimate.state, estimate.score)
+            models.detector, image_rgb,
+            every if state.is_sure(self._settings) else min(every, UNSURE_DETECT_EVERY),
+            models.num_threads, self._thread if self._settings.detect_async else None,
+            roi_view(roi_box(self._settings, size_wh), size_wh))
 
 
 def _checked_size(image_rgb: np.ndarray) -> tuple[int, int]:

@@ -31,6 +31,7 @@ class Candidate:
     Attributes:
         crops: where to read it; the best reading wins.
         track: None for a new one.
+        follow: the one of `crops` that follows the track.
         is_confirmed: the detector sees it too.
         pose_2d, crop: the best reading and where it was made.
         pose_3d: None where it could not be lifted.
@@ -39,6 +40,7 @@ class Candidate:
 
     crops: list[Crop]
     track: Track | None = None
+    follow: Crop | None = None
     is_confirmed: bool = False
     pose_2d: Pose2D | None = None
     crop: Crop | None = None
@@ -49,6 +51,11 @@ class Candidate:
     def score(self) -> float:
         """Mean keypoint score of the best reading."""
         return mean_score(self.pose_2d)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the best reading was made where a detection, not the track, is."""
+        return self.crop is not self.follow
 
 
 def mean_score(pose: Pose2D) -> float:

@@ -500,7 +500,7 @@ def test_many_threads_take_turns():
 def tiny_settings(tiny_checkpoints):
     return PipelineSettings(
         device='cpu', detect_async=False, detection_score_min=0.0, keypoint_score_min=0.0,
-        track_score_min=0.0, **{f'{task}_weights': str(path)
+        track_score_min=0.0, adult_policy='off', **{f'{task}_weights': str(path)
                                 for task, path in tiny_checkpoints.items()})
 
 

@@ -144,7 +144,8 @@ def test_a_frame_is_read_as_the_pipeline_reads_a_still(tiny_checkpoints, picture
     believing = PipelineSettings(
         detector_weights=str(tiny_checkpoints['detector']), device='cpu',
         pose_weights=str(tiny_checkpoints['pose']), lifter_weights=str(tiny_checkpoints['lifter']),
-        detection_score_min=0.0, track_score_min=0.0, keypoint_score_min=0.0)
+        detection_score_min=0.0, track_score_min=0.0, keypoint_score_min=0.0,
+        adult_policy='off')
     ours = Row('ours', detector=believing.detector_weights, pose=(believing.pose_weights,))
     runner = RowRunner(pictures, PredictionStore(tmp_path, 12, no_progress), Networks('cpu'))
     found, = run_row(runner, ours, {})

@@ -27,7 +27,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL,
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 #: Random weights see an infant in noise with these.
 SEES_INFANTS = {'keypoint_score_min': 0.05, 'track_score_min': 0.0, 'detection_score_min': 0.3,
-                'detect_async': False, 'max_age_ms': 0.0}
+                'detect_async': False, 'adult_policy': 'off', 'max_age_ms': 0.0}
 _noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
 
 

@@ -70,7 +70,8 @@ def asker(ros_domain, node_process, probe, weights, tmp_path_factory):
     script = tmp_path_factory.mktemp('faulty') / 'faulty_pose_node.py'
     script.write_text(SCRIPT, encoding='utf-8')
     params = {**weights, 'keypoint_score_min': 0.05, 'track_score_min': 0.0,
-              'detection_score_min': 0.3, 'detect_async': False, 'max_age_ms': 0.0}
+              'detection_score_min': 0.3, 'detect_async': False, 'adult_policy': 'off',
+              'max_age_ms': 0.0}
     with node_process(script, params=params, env=ros_domain) as process:
         process.wait_for_log('active: /image')
         yield Asker(probe, process)

@@ -1,0 +1,101 @@
+"""Memory of the people in view of one camera: who they are taken for, and where they were."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from infant_pose_ros.filtering.association import match, return_costs
+
+#: Readings that the mean evidence goes over, of one who is followed and of one who isn't: who was
+#: refused once must not drag down an infant that is later seen in the same place.
+MOST_READINGS, MOST_READINGS_UNFOLLOWED = 300, 4
+#: One reading says no more than this, a logarithm of odds.
+_MOST_LOG_ODDS = 4.0
+
+
+@dataclass(eq=False)
+class Person:
+    """One whom the camera saw.
+
+    Attributes:
+        track: id; 0 for one who was never followed.
+        pose_px: (16, 2) as last read well. anchor_px: as last read when the detector agreed.
+        seen_s: stamp of `pose_px`, s.
+        log_odds: mean evidence for an infant over `readings`.
+    """
+
+    track: int
+    pose_px: np.ndarray
+    anchor_px: np.ndarray
+    seen_s: float
+    log_odds: float = 0.0
+    readings: int = 0
+
+    def weigh(self, log_odds: float) -> None:
+        """Take in the evidence of one more reading."""
+        most = MOST_READINGS if self.track else MOST_READINGS_UNFOLLOWED
+        self.readings = min(self.readings + 1, most)
+        log_odds = min(max(log_odds, -_MOST_LOG_ODDS), _MOST_LOG_ODDS)
+        self.log_odds += (log_odds - self.log_odds) / self.readings
+
+    def see(self, pose_px: np.ndarray, stamp_s: float, is_confirmed: bool) -> None:
+        """Take in where the person is."""
+        self.pose_px, self.seen_s = pose_px, stamp_s
+        if is_confirmed:
+            self.anchor_px = pose_px
+
+
+@dataclass(eq=False)
+class PeopleMemory:
+    """All whom one camera saw within the time for which ids are kept."""
+
+    people: list[Person] = field(default_factory=list)
+    _size_wh: tuple[int, int] | None = None
+
+    def of(self, track_id: int) -> Person | None:
+        """The person of a track."""
+        return next((person for person in self.people if person.track == track_id), None)
+
+    def add(self, track_id: int, pose_px: np.ndarray, stamp_s: float) -> Person:
+        """Begin to remember somebody; `track_id` 0 is one who isn't followed."""
+        person = Person(track_id, pose_px, pose_px, stamp_s)
+        self.people.append(person)
+        return person
+
+    def forget(self, now_s: float, keep_s: float, size_wh: tuple[int, int],
+               living: Collection[int]) -> None:
+        """Drop those who don't live and were seen more than `keep_s` ago, or after `now_s`.
+
+        Where pictures have another size than before, everybody is dropped.
+        """
+        if self._size_wh not in (None, size_wh):
+            self.people.clear()
+        self._size_wh = size_wh
+        self.people = [person for person in self.people if person.track in living
+                       or 0.0 <= now_s - person.seen_s <= keep_s]
+
+    def missing(self, living: Collection[int]) -> list[Person]:
+        """Those whose tracks ended, and who were never followed."""
+        return [person for person in self.people if person.track not in living]
+
+    def recognise(self, poses_px: np.ndarray, now_s: float, living: Collection[int]
+                  ) -> dict[int, Person]:
+        """Who of the missing has come back.
+
+        Args:
+            poses_px: (N, 16, 2) of people who belong to no track.
+            now_s: stamp of the frame. living: ids of the tracks.
+
+        Returns:
+            By row of `poses_px`.
+        """
+        missing = self.missing(living)
+        if not missing or not len(poses_px):
+            return {}
+        gone_s = np.array([now_s - person.seen_s for person in missing])
+        places = ([person.pose_px for person in missing], [person.anchor_px for person in missing])
+        costs = np.fmin(*(return_costs(poses_px, np.stack(place), gone_s) for place in places))
+        return {row: missing[column] for row, column in match(costs, 1.0)}

@@ -1,0 +1,336 @@
+"""Whom to follow in a picture: which detection, reading and track belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+
+import numpy as np
+
+from infant_pose_ros.camera_state import CameraState
+from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.filtering.association import (
+    AFFINITY_MIN,
+    detection_costs,
+    INSIDE_MIN,
+    inside_shares,
+    match,
+    pose_distances,
+    SAME_INFANT_SHARE,
+    suppress_overlapping,
+)
+from infant_pose_ros.filtering.people import Person
+from infant_pose_ros.filtering.tracks import seen_keypoints, Track, TrackEstimate
+from infant_pose_ros.geometry.boxes import box_around
+from infant_pose_ros.geometry.proportions import infant_log_odds
+from infant_pose_ros.looking import is_inside, roi_box
+from infant_pose_ros.reading import Candidate, PoseReader
+from infant_pose_ros.skeleton import TrackState
+from infant_pose_ros.structures import Detection, Pose2D, TrackedInfant
+
+#: Looks in a row that find an infant elsewhere, but not the tracked one, before a track ends.
+MAX_MISSES = 2
+#: A track begins with at least so many keypoints seen.
+MIN_SEEN_KEYPOINTS = 4
+#: Detections without a track that are read beyond the free places: some turn out to be adults.
+EXTRA_READINGS = 2
+#: A reading nearer to a track's prediction than this share of the body may be that infant's.
+REACH_SHARE = 0.5
+#: Nearer than this to one who is followed, nobody else is seen.
+NEW_INFANT_SHARE = 0.25
+#: Readings after which a track may turn out to be an adult's.
+MIN_READINGS = 15
+
+
+class Following:
+    """Matches what is seen in one frame of one camera with those whom it follows.
+
+    Args:
+        state: of the camera; its tracks are at the frame's stamp. settings: how to choose.
+        size_wh: of the picture, px. stamp_s: of the frame.
+    """
+
+    def __init__(self, state: CameraState, settings: PipelineSettings,
+                 size_wh: tuple[int, int], stamp_s: float):
+        self._state, self._settings = state, settings
+        self._size_wh, self._stamp_s = size_wh, stamp_s
+        self._roi = roi_box(settings, size_wh)
+        odds = settings.infant_score_min / (1.0 - settings.infant_score_min)
+        self._log_odds_min = math.log(odds)
+
+    # From tracks and detections to what is read
+
+    def candidates(self, reader: PoseReader, detections: Sequence[Detection] | None
+                   ) -> list[Candidate]:
+        """Whom to read, and in which crops; tracks with nothing to follow end here."""
+        found = self.credible(detections)
+        tracks = [Candidate([], track) for track in self._state.tracker.tracks]
+        matched, astray = self._match_detections(tracks, found, reader)
+        for candidate in tracks:
+            if candidate.track.id not in astray:
+                candidate.follow = reader.following_crop(candidate.track.keypoints_px)
+                candidate.crops = [candidate.follow] * (
+                    candidate.follow is not None) + candidate.crops
+            is_outside = self._roi is not None and not is_inside(
+                candidate.track.box_xyxy, self._roi, slack=True)
+            if is_outside or not candidate.crops:
+                self._state.tracker.end(candidate.track.id)
+                candidate.crops = []
+        tracks = [candidate for candidate in tracks if candidate.crops]
+        fresh = [d for column, d in enumerate(found) if column not in matched]
+        room = max(self._settings.max_infants - sum(
+            not self._is_adult(candidate.track.id) for candidate in tracks), 0)
+        fresh = fresh[:room + EXTRA_READINGS if room else 0]
+        return tracks + self.newcomers(reader, fresh)
+
+    def newcomers(self, reader: PoseReader, detections: Sequence[Detection]) -> list[Candidate]:
+        """Detections to read in all turns."""
+        return [Candidate(reader.turned_crops(detection), is_confirmed=True)
+                for detection in detections]
+
+    def credible(self, detections: Sequence[Detection] | None) -> list[Detection]:
+        """Detections that score enough, inside of the region of interest."""
+        return [detection for detection in detections or ()
+                if detection.score >= self._settings.detection_score_min
+                and (self._roi is None or is_inside(detection.box_xyxy, self._roi))]
+
+    def _match_detections(self, tracks: list[Candidate], found: list[Detection],
+                          reader: PoseReader) -> tuple[set[int], set[int]]:
+        """Confirm tracks, and look where those that went astray should be.
+
+        Returns:
+            Detections that are taken, and tracks that are read nowhere but in a detection.
+        """
+        if not tracks or not found:
+            return set(), set()
+        poses = np.stack([candidate.track.keypoints_px for candidate in tracks])
+        boxes = np.stack([detection.box_xyxy for detection in found])
+        costs = detection_costs(
+            poses, np.stack([candidate.track.box_xyxy for candidate in tracks]), boxes)
+        pairs = match(costs, 1.0 - AFFINITY_MIN)
+        hidden = [candidate.track.id in self._state.hidden for candidate in tracks]
+        for row, column in pairs:
+            if hidden[row] or tracks[row].track.score < self._settings.track_score_min:
+                tracks[row].crops += reader.turned_crops(found[column])
+        astray = {row for row, _ in pairs if hidden[row]}
+        shown = inside_shares(poses, boxes).max(axis=1) >= INSIDE_MIN
+        matched_rows, taken = {row for row, _ in pairs}, {column for _, column in pairs}
+        for row, candidate in enumerate(tracks):
+            candidate.is_confirmed = row in matched_rows or bool(shown[row])
+        for row, column in self._strayed(tracks, matched_rows, boxes, taken):
+            tracks[row].crops += reader.turned_crops(found[column])
+            tracks[row].is_confirmed = True
+            astray.add(row)
+            taken.add(column)
+        return taken, {tracks[row].track.id for row in astray}
+
+    def _strayed(self, tracks: list[Candidate], matched: set[int], boxes: np.ndarray,
+                 taken: set[int]) -> list[tuple[int, int]]:
+        """Tracks that no detection confirms, and detections where they last were confirmed."""
+        people = [None if row in matched else self._state.people.of(candidate.track.id)
+                  for row, candidate in enumerate(tracks)]
+        rows = [row for row, person in enumerate(people) if person is not None]
+        columns = [column for column in range(len(boxes)) if column not in taken]
+        if not rows or not columns:
+            return []
+        anchors = np.stack([people[row].anchor_px for row in rows])
+        costs = detection_costs(anchors, np.stack([box_around(pose) for pose in anchors]),
+                                boxes[columns])
+        return [(rows[i], columns[j]) for i, j in match(costs, 1.0 - AFFINITY_MIN)]
+
+    # From what was read to tracks
+
+    def correct(self, candidates: list[Candidate], detections: Sequence[Detection] | None
+                ) -> tuple[TrackedInfant, ...]:
+        """Feed the tracks, begin and end some, and tell of those that live, the main one first."""
+        state, tracker = self._state, self._state.tracker
+        state.people.forget(self._stamp_s, self._settings.id_max_s, self._size_wh,
+                            {track.id for track in tracker.tracks})
+        self._end_refuted(candidates, detections)
+        by_track, newcomers = self._assigned(candidates)
+        for track_id, (candidate, is_far) in by_track.items():
+            if is_far:      # its filters would take the new place for an outlier
+                tracker.begin(candidate.pose_2d, candidate.pose_3d, track_id)
+            self._remember(track_id, candidate)
+        self._end_adults()
+        chosen = {track_id: candidate for track_id, (candidate, _) in by_track.items()}
+        chosen |= self._begun(newcomers)
+        alive = {track.id for track in tracker.tracks}
+        chosen = {track_id: one for track_id, one in chosen.items() if track_id in alive}
+        state.note_placed(chosen, self._stamp_s)
+        infants = self._infants(chosen)
+        ended = set(tracker.end_stale())
+        alive = {track.id for track in tracker.tracks}
+        state.misses = {key: count for key, count in state.misses.items() if key in alive}
+        state.hidden = alive - set(chosen)
+        infants = [infant for infant in infants if infant.track not in ended]
+        state.choose_main(infants)
+        return tuple(sorted(infants, key=lambda infant: (infant.track != state.main_track,
+                                                         -infant.score.mean())))
+
+    def _end_refuted(self, candidates: list[Candidate],
+                     detections: Sequence[Detection] | None) -> None:
+        """End tracks that a look at the picture says to follow no infant."""
+        if detections is None:
+            return
+        state, elsewhere = self._state, bool(self.credible(detections))
+        for candidate in candidates:
+            track = candidate.track
+            if track is None:
+                continue
+            if candidate.is_confirmed:
+                state.misses[track.id] = 0
+                continue
+            state.misses[track.id] = state.misses.get(track.id, 0) + elsewhere
+            is_weak = max(track.score, candidate.score) < self._settings.track_score_min
+            if is_weak or state.misses[track.id] >= MAX_MISSES:
+                state.tracker.end(track.id)
+
+    def _assigned(self, candidates: list[Candidate]
+                  ) -> tuple[dict[int, tuple[Candidate, bool]], list[Candidate]]:
+        """Which reading belongs to which track, and the readings of people who have none.
+
+        Of readings of the same infant the best stays. A track whose reading lies on another's
+        infant gets none: it is predicted, and read again where it should be.
+
+        Returns:
+            By track its reading and whether that is somewhere else than the track; newcomers.
+        """
+        alive = {track.id: track for track in self._state.tracker.tracks}
+        living = [candidate for candidate in candidates if candidate.track is None
+                  or candidate.track.id in alive]
+        if not living:
+            return {}, []
+        readings = np.stack([candidate.pose_2d.keypoints_px for candidate in living])
+        kept = suppress_overlapping(readings, [candidate.score for candidate in living])
+        rows = [row for row, candidate in enumerate(living) if candidate.track is not None]
+        by_track = {}
+        if rows:
+            predicted = np.stack([living[row].track.keypoints_px for row in rows])
+            distances = pose_distances(readings[kept], predicted).T
+            own = np.array(rows)[:, None] == np.array(kept)[None]
+            costs = np.where(own, np.fmin(distances, REACH_SHARE), distances)
+            by_track = {
+                living[rows[i]].track.id: (
+                    living[kept[j]], self._is_far(living[kept[j]], distances[i, j]))
+                for i, j in match(costs, REACH_SHARE)}
+        taken = {id(candidate) for candidate, _ in by_track.values()}
+        newcomers = [living[row] for row in kept
+                     if living[row].track is None and id(living[row]) not in taken]
+        return by_track, self._apart(newcomers, [one for one, _ in by_track.values()])
+
+    def _is_far(self, candidate: Candidate, distance: float) -> bool:
+        """Whether a detection showed where to read, and that is not where the track is."""
+        return candidate.is_elsewhere and not distance < REACH_SHARE
+
+    def _apart(self, newcomers: list[Candidate], followed: list[Candidate]) -> list[Candidate]:
+        """Those who can be believed, and who lie on none of the followed ones."""
+        poses = [candidate.pose_2d.keypoints_px for candidate in followed]
+        return [
+            candidate for candidate in newcomers
+            if candidate.score >= self._settings.track_score_min
+            and self._seen(candidate.pose_2d).sum() >= MIN_SEEN_KEYPOINTS
+            and not (pose_distances(candidate.pose_2d.keypoints_px, np.array(poses))
+                     < NEW_INFANT_SHARE).any()]
+
+    def _begun(self, newcomers: list[Candidate]) -> dict[int, Candidate]:
+        """Begin tracks while there is room: infants go first, and those who are back."""
+        state, begun = self._state, {}
+        if not newcomers:
+            return begun
+        living = {track.id for track in state.tracker.tracks}
+        known = state.people.recognise(
+            np.stack([candidate.pose_2d.keypoints_px for candidate in newcomers]),
+            self._stamp_s, living)
+        people = [known.get(row) or state.people.add(
+            0, candidate.pose_2d.keypoints_px, self._stamp_s)
+            for row, candidate in enumerate(newcomers)]
+        for person, candidate in zip(people, newcomers):
+            self._weigh(person, candidate)
+        order = sorted(range(len(newcomers)), key=lambda row: (
+            self._looks_adult(people[row]), not people[row].track, -newcomers[row].score))
+        for row in order:
+            person, candidate = people[row], newcomers[row]
+            is_adult = self._looks_adult(person)
+            if is_adult and self._settings.adult_policy == 'refuse':
+                continue
+            if not is_adult:
+                self._make_room()
+            if len(state.tracker.tracks) >= self._settings.max_infants:
+                continue
+            person.track = state.tracker.begin(
+                candidate.pose_2d, candidate.pose_3d, person.track or None).id
+            begun[person.track] = candidate
+        return begun
+
+    def _make_room(self) -> None:
+        """Where all places are taken, end the track of an adult, if there is one."""
+        tracks = self._state.tracker.tracks
+        if len(tracks) >= self._settings.max_infants:
+            for track in [track for track in tracks if self._is_adult(track.id)][:1]:
+                self._state.tracker.end(track.id)
+
+    def _end_adults(self) -> None:
+        """End tracks beyond `max_infants`, adults' first, and of those who turned out adults."""
+        tracks = sorted(self._state.tracker.tracks,
+                        key=lambda track: (self._is_adult(track.id), -track.score))
+        for place, track in enumerate(tracks):
+            is_refused = self._settings.adult_policy == 'refuse' and self._is_adult(track.id)
+            if is_refused or place >= self._settings.max_infants:
+                self._state.tracker.end(track.id)
+
+    # Infants and adults
+
+    def _remember(self, track_id: int, candidate: Candidate) -> None:
+        """Where a track's person is, and what its proportions say."""
+        if candidate.score < self._settings.track_score_min:
+            return
+        person = self._state.people.of(track_id)
+        if person is not None:
+            self._weigh(person, candidate)
+
+    def _weigh(self, person: Person, candidate: Candidate) -> None:
+        person.see(candidate.pose_2d.keypoints_px, self._stamp_s, candidate.is_confirmed)
+        pose_3d = candidate.pose_3d
+        person.weigh(infant_log_odds(
+            candidate.pose_2d.keypoints_px, None if pose_3d is None else pose_3d.keypoints_m))
+
+    def _looks_adult(self, person: Person) -> bool:
+        return self._settings.adult_policy != 'off' and person.log_odds < self._log_odds_min
+
+    def _is_adult(self, track_id: int) -> bool:
+        """Whether enough readings of a track say that it is an adult's."""
+        person = self._state.people.of(track_id)
+        return person is not None and person.readings >= MIN_READINGS and (
+            self._looks_adult(person))
+
+    # What is told
+
+    def _infants(self, chosen: dict[int, Candidate]) -> list[TrackedInfant]:
+        """The answers about all tracks, but for those that can't tell where they are."""
+        infants = []
+        for track in self._state.tracker.tracks:
+            candidate = chosen.get(track.id)
+            estimate = self._state.tracker.correct(
+                track.id, candidate and candidate.pose_2d, candidate and candidate.pose_3d)
+            if (estimate.state != TrackState.LOST).any():
+                infants.append(_infant(track, estimate, candidate))
+        seen = [infant.smooth_2d.keypoints_px for infant in infants if infant.track in chosen]
+        # A track that was not read and is predicted onto another's infant is none of its own.
+        return [infant for infant in infants if infant.track in chosen or not (
+            pose_distances(infant.smooth_2d.keypoints_px, np.array(seen))
+            < SAME_INFANT_SHARE).any()]
+
+    def _seen(self, pose: Pose2D) -> np.ndarray:
+        return seen_keypoints(pose, self._settings.keypoint_score_min)
+
+
+def _infant(track: Track, estimate: TrackEstimate, candidate: Candidate | None) -> TrackedInfant:
+    """The answer about one track; without a reading its box stands in for the crop."""
+    box = box_around(estimate.smooth_2d.keypoints_px)
+    box = track.box_xyxy if box is None else box
+    corners_px = candidate.crop.corners_px if candidate else box[[[0, 1], [2, 1], [2, 3], [0, 3]]]
+    return TrackedInfant(
+        track.id, box, corners_px, candidate and candidate.pose_2d,
+        candidate and candidate.pose_3d, estimate.smooth_2d, estimate.smooth_3d, estimate.state,
+        estimate.score)
