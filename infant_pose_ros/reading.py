@@ -145,7 +145,8 @@ def _with_predictions(pose: Pose2D, seen: np.ndarray, track: Track) -> Pose2D:
     predicted_px2 = np.where(
         np.isfinite(track.covariance_px2), track.covariance_px2, lost_px2)
     return Pose2D(np.where(fill[:, None], track.keypoints_px, pose.keypoints_px), pose.score,
-                  np.where(fill[:, None, None], predicted_px2, pose.covariance_px2))
+                  *(np.where(fill[:, None, None], predicted_px2, measured_px2)
+                    for measured_px2 in (pose.covariance_px2, pose.noise_px2)))
 
 
 def _only(pose: Pose3D, seen: np.ndarray) -> Pose3D:
