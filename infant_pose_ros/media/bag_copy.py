@@ -33,17 +33,31 @@ class AddedKeypoints:
     infants: Sequence[np.ndarray]
 
 
+def check_place_of_bag(folder: Path, source: Path | None = None) -> None:
+    """Refuse a place where a bag would take the place of something else.
+
+    Args:
+        source: the bag that is read meanwhile.
+
+    Raises:
+        InvalidInputError: the folder holds something that is no bag, or is the source itself.
+    """
+    if source is not None and folder.resolve() in (
+            source.resolve(), source.resolve().parent if source.is_file() else None):
+        raise InvalidInputError(f'bag {folder}: is the input itself; give another folder')
+    if folder.exists() and (not folder.is_dir() or (
+            not (folder / 'metadata.yaml').is_file() and any(folder.glob('*')))):
+        raise InvalidInputError(f'bag {folder}: exists and is no bag; move it or name another')
+
+
 def make_way_for_bag(folder: Path) -> None:
     """Remove an older bag of that name.
 
     Raises:
         InvalidInputError: the folder holds something that is no bag.
     """
+    check_place_of_bag(folder)
     if folder.exists():
-        if not folder.is_dir() or (
-                not (folder / 'metadata.yaml').is_file() and any(folder.glob('*'))):
-            raise InvalidInputError(
-                f'bag {folder}: exists and is no bag; move it or name another')
         shutil.rmtree(folder)
 
 
@@ -66,8 +80,7 @@ def copy_bag(bag: Bag, folder: Path, added: Mapping[str, AddedKeypoints]) -> lis
         SourceError: the bag is damaged.
     """
     rosbag2, typestore = rosbags_modules()
-    if folder.resolve() in (bag.path.resolve(), bag.path.resolve().parent):
-        raise InvalidInputError(f'bag {folder}: is the input itself; give another folder')
+    check_place_of_bag(folder, bag.path)
     make_way_for_bag(folder)
     plugin = rosbag2.StoragePlugin.MCAP if bag.is_mcap else rosbag2.StoragePlugin.SQLITE3
     writer = rosbag2.Writer(folder, version=BAG_VERSION, storage_plugin=plugin)
