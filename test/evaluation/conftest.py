@@ -117,3 +117,38 @@ def pictures(cot_folder):
 @pytest.fixture
 def networks(pictures):
     return FakeNetworks(pictures)
+
+
+class StraightLifter:
+    """Every keypoint 1 m away on its ray."""
+
+    def lift(self, poses, camera, size_wh, body_length_m):
+        plane = [(pose.keypoints_px - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+                 for pose in poses]
+        return [Pose3D(np.column_stack([each, np.where(np.isnan(each[:, 0]), np.nan, 1.0)]),
+                       np.tile(np.eye(3) * 1e-4, (16, 1, 1)), True) for each in plane]
+
+
+@pytest.fixture
+def straight_lifter():
+    return StraightLifter()
+
+
+@pytest.fixture
+def make_recording():
+    """Readings of a body that sways by 20 px, with noise of 2 px; truth 1 m away."""
+    from infant_pose_ros.evaluation.temporal_readings import CAMERA, Recording
+
+    def make(frames, rate_hz=30.0, number=11, noise_px=2.0):
+        rng = np.random.default_rng(number)
+        times = np.arange(frames) / rate_hz
+        base = np.column_stack([200 + 12.0 * np.arange(16), 160 + 9.0 * (np.arange(16) % 5)])
+        phase = np.arange(32).reshape(16, 2)
+        truth = base + 20 * np.sin(2 * np.pi * 0.7 * times[:, None, None] + phase)
+        plane = (truth - [CAMERA.cx, CAMERA.cy]) / [CAMERA.fx, CAMERA.fy]
+        noise = np.broadcast_to(noise_px**2 * np.eye(2), (frames, 16, 2, 2))
+        return Recording(
+            number, 0.6, times, times, truth + rng.normal(0, noise_px, truth.shape),
+            rng.uniform(0.6, 0.9, (frames, 16)), noise + np.eye(2), noise, truth,
+            np.concatenate([plane, np.ones((frames, 16, 1))], -1))
+    return make
