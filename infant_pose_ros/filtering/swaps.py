@@ -40,6 +40,9 @@ SPREAD_CARE = 1.5
 _LEFT, _RIGHT = np.array(LEFT_RIGHT_PAIRS).T
 _OTHER = np.arange(NUM_KEYPOINTS)
 _OTHER[_LEFT], _OTHER[_RIGHT] = _RIGHT, _LEFT
+_UNIT = np.eye(2)
+_FIRST_SPREAD = np.full(NUM_KEYPOINTS, FIRST_SPREAD)
+_NEVER_S = np.full(len(LEFT_RIGHT_PAIRS), np.nan)
 _LEGS = tuple(LEFT_RIGHT_PAIRS.index(pair) for pair in (
     (Joint.L_HIP, Joint.R_HIP), (Joint.L_KNEE, Joint.R_KNEE), (Joint.L_ANKLE, Joint.R_ANKLE)))
 _ARMS = tuple(LEFT_RIGHT_PAIRS.index(pair) for pair in (
@@ -62,7 +65,9 @@ def _hypotheses() -> tuple[np.ndarray, np.ndarray]:
 
 
 _EXCHANGED, _MARGINS = _hypotheses()
-_IS_SINGLE = _EXCHANGED.sum(axis=1) == 1
+_WEIGHTS = _EXCHANGED.T.astype(float)
+#: (6, H) bool: the pair that is exchanged alone.
+_SINGLE_PAIR = (_EXCHANGED & (_EXCHANGED.sum(axis=1) == 1)[:, None]).T
 _TWISTS = _EXCHANGED[:, _LEGS[0]] ^ _EXCHANGED[:, _ARMS[0]]
 
 
@@ -131,9 +136,8 @@ class SwapWatch:
             patience_s: a track gives in to readings that insist for so long, s.
         """
         self.patience_s = patience_s
-        self._spread: dict[int, np.ndarray] = {}
-        self._since_s: dict[int, np.ndarray] = {}
-        self._last_s: dict[int, float] = {}
+        #: By track: spread (16,), since when each pair is exchanged (6,) s, last stamp (1,) s.
+        self._memory: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def look(self, track_ids: Sequence[int], stamp_s: float, predicted_px: np.ndarray,
              predicted_cov: np.ndarray, measured_px: np.ndarray, measured_cov: np.ndarray,
@@ -144,11 +148,11 @@ class SwapWatch:
             track_ids: N different ids; one that is new begins without memory.
             stamp_s: of the frame, s.
         """
-        spread = np.array([self._spread.get(key, np.full(NUM_KEYPOINTS, FIRST_SPREAD))
-                           for key in track_ids]).reshape(-1, NUM_KEYPOINTS)
-        since_s = np.array([self._since_s.get(key, np.full(len(LEFT_RIGHT_PAIRS), np.nan))
-                            for key in track_ids]).reshape(-1, len(LEFT_RIGHT_PAIRS))
-        last_s = np.array([self._last_s.get(key, stamp_s) for key in track_ids])
+        new = (_FIRST_SPREAD, _NEVER_S, np.array([stamp_s]))
+        known = np.array([np.concatenate(self._memory.get(key, new)) for key in track_ids])
+        spread, since_s, last_s = np.split(
+            known.reshape(-1, NUM_KEYPOINTS + len(LEFT_RIGHT_PAIRS) + 1),
+            [NUM_KEYPOINTS, NUM_KEYPOINTS + len(LEFT_RIGHT_PAIRS)], axis=1)
         exchanged, distances, usable = _judge(
             predicted_px, predicted_cov, measured_px, measured_cov, seen, spread)
         since_s = np.where(exchanged, np.where(np.isnan(since_s), stamp_s, since_s), np.nan)
@@ -159,15 +163,13 @@ class SwapWatch:
         spread = np.take_along_axis(spread, track_order, axis=1)
         since_s[gives_in] = np.nan
         for row, key in enumerate(track_ids):
-            self._spread[key], self._since_s[key] = spread[row], since_s[row]
-            self._last_s[key] = stamp_s
+            self._memory[key] = spread[row], since_s[row], new[2]
         return SwapVerdict(_order(exchanged & ~gives_in), track_order)
 
     def forget(self, track_ids: Iterable[int]) -> None:
         """Drop the memory of tracks that ended; ids without one are allowed."""
         for key in track_ids:
-            for memory in (self._spread, self._since_s, self._last_s):
-                memory.pop(key, None)
+            self._memory.pop(key, None)
 
 
 def _judge(predicted_px: np.ndarray, predicted_cov: np.ndarray, measured_px: np.ndarray,
@@ -181,31 +183,28 @@ def _judge(predicted_px: np.ndarray, predicted_cov: np.ndarray, measured_px: np.
     seen = np.asarray(seen, bool) & np.isfinite(measured_px).all(axis=2)
     expected = np.isfinite(predicted_px).all(axis=2)
     usable = np.stack([seen, seen[:, _OTHER]]) & expected
-    costs, distances = [], []
-    for places, covariances, counts in (
-            (measured_px, measured_cov, usable[0]),
-            (measured_px[:, _OTHER], measured_cov[:, _OTHER], usable[1])):
-        cost, distance = _student_cost(
-            np.where(counts[..., None], places - predicted_px, 0.0),
-            np.where(counts[..., None, None], predicted_cov + covariances, np.eye(2)), spread)
-        costs.append(np.where(counts, cost, 0.0))
-        distances.append(distance)
-    own, crossed = (cost[:, _LEFT] + cost[:, _RIGHT] for cost in costs)
+    offsets = np.stack([measured_px, measured_px[:, _OTHER]]) - predicted_px
+    covariances = np.stack([measured_cov, measured_cov[:, _OTHER]]) + predicted_cov
+    costs, distances = _student_cost(
+        np.where(usable[..., None], offsets, 0.0),
+        np.where(usable[..., None, None], covariances, _UNIT), spread)
+    costs = np.where(usable, costs, 0.0)
+    own, crossed = costs[..., _LEFT] + costs[..., _RIGHT]
     comparable = ((seen[:, _LEFT] == seen[:, _RIGHT])
                   | (expected[:, _LEFT] == expected[:, _RIGHT]))
     gains = np.where(comparable, own - crossed, 0.0)
-    merits = gains @ _EXCHANGED.T.astype(float) - _MARGINS
+    merits = gains @ _WEIGHTS - _MARGINS
     merits -= TWIST_NATS * _untwisted(measured_px, seen)[:, None] * _TWISTS
     both = seen[:, _LEFT] & seen[:, _RIGHT]
-    lacking = (_EXCHANGED & ~both[:, None]).any(axis=2) & _IS_SINGLE
+    lacking = (~both) @ _SINGLE_PAIR
     best = np.where(lacking, -np.inf, merits).argmax(axis=1)
-    return _EXCHANGED[best], np.stack(distances), usable
+    return _EXCHANGED[best], distances, usable
 
 
 def _student_cost(offsets_px: np.ndarray, covariances: np.ndarray, spread: np.ndarray
                   ) -> tuple[np.ndarray, np.ndarray]:
     """Negative log likelihood (..., 16) but for a constant, and squared distance over spread."""
-    covariances = spread[..., None, None] * covariances + FLOOR_PX**2 * np.eye(2)
+    covariances = spread[..., None, None] * covariances + FLOOR_PX**2 * _UNIT
     xx, xy, yy = covariances[..., 0, 0], covariances[..., 0, 1], covariances[..., 1, 1]
     x, y = offsets_px[..., 0], offsets_px[..., 1]
     determinant = xx * yy - xy * xy
@@ -228,7 +227,7 @@ def _updated_spread(spread: np.ndarray, distances: np.ndarray, usable: np.ndarra
     shown = np.where(exchanged, distances[1], distances[0]) / 2.0 * spread
     counts = np.where(exchanged, usable[1], usable[0])
     shown = SPREAD_CARE * np.minimum(shown, SPREAD_JUMP * spread)
-    share = 1.0 - np.exp(-np.maximum(dt_s, 0.0) / SPREAD_TIME_S)[:, None]
+    share = 1.0 - np.exp(-np.maximum(dt_s, 0.0) / SPREAD_TIME_S)
     return np.where(counts, np.clip(spread + share * (shown - spread), *SPREAD_RANGE), spread)
 
 

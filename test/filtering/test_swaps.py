@@ -182,3 +182,18 @@ def test_good_predictions_sharpen_the_watch():
     later = watch_for(watch, 0.1, predicted[:, wrists], 5.1, predicted)
     assert first[0].order.tolist() == [STRAIGHT.tolist()]
     assert later[0].order.tolist() == [wrists.tolist()]
+
+
+def test_tracks_are_remembered_apart():
+    watch, order = SwapWatch(patience_s=0.45), exchanged(ARMS)
+    predicted = np.concatenate([pose(), pose() + 300.0])
+    measured = np.stack([predicted[0], predicted[1][order]])
+    for index in range(6):
+        ids, rows = ([4, 9], [0, 1]) if index % 2 else ([9, 4], [1, 0])
+        verdict = watch.look(ids, index / 10, predicted[rows], np.repeat(covariances(4.0), 2, 0),
+                             measured[rows], np.repeat(covariances(5.0), 2, 0),
+                             np.repeat(ALL_SEEN, 2, 0))
+    assert verdict.track_order.tolist() == [STRAIGHT.tolist(), order.tolist()]
+    nobody = watch.look([], 1.0, predicted[:0], covariances(1.0)[:0], measured[:0],
+                        covariances(1.0)[:0], ALL_SEEN[:0])
+    assert nobody.order.shape == nobody.track_order.shape == (0, NUM_KEYPOINTS)
