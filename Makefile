@@ -1,5 +1,6 @@
 # Everything that a fresh checkout needs, without sudo and without a ROS installation:
-#   make demo    run the nodes on the bundled clip (SOURCE= video, folder or /dev/video0)
+#   make demo    run the nodes on the bundled clip (SOURCE= video, folder, bag or /dev/video0;
+#                SIDE_BY_SIDE=1 shows raw and smoothed beside each other)
 #   make test    run all tests (TESTS= some of them)
 #   make bench   measure the pipeline and the nodes
 #   make lint    check the style        make docs    write docs/parameters.md
@@ -9,6 +10,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCE ?=
+SIDE_BY_SIDE ?=
 OUT ?= out
 TESTS ?=
 # Passed on: ARGS= to the demo and the benchmark, PYTEST_ARGS= to pytest.
@@ -65,11 +67,12 @@ $(RUN_STAMP): $(INSTALLS) | $(BIN)/python
 
 $(DEV_STAMP): $(INSTALLS) | $(BIN)/python
 	@echo 'Installing into $(VENV): once, some minutes and 6 GB (PyTorch brings CUDA along) ...'
-	$(PIP_INSTALL) --editable '.[$(ROS_EXTRA)demo,synth,dev]'
+	$(PIP_INSTALL) --editable '.[$(ROS_EXTRA)demo,evaluate,synth,dev]'
 	@touch $@ $(RUN_STAMP)
 
 demo: $(RUN_STAMP)
-	$(BIN)/infant_pose_demo $(if $(SOURCE),--source '$(SOURCE)') --out '$(OUT)' $(ARGS)
+	$(BIN)/infant_pose_demo $(if $(SOURCE),--source '$(SOURCE)') --out '$(OUT)' \
+		$(if $(filter-out 0,$(SIDE_BY_SIDE)),--side-by-side) $(ARGS)
 
 bench: $(RUN_STAMP)
 	$(BIN)/infant-pose bench $(ARGS)

@@ -201,6 +201,15 @@ def test_make_names_the_python_that_it_needs(tmp_path):
     assert not target.exists()
 
 
+@pytest.mark.parametrize(('words', 'is_asked'), [
+    ([], False), (['SIDE_BY_SIDE=1'], True), (['SIDE_BY_SIDE=0'], False)])
+def test_make_demo_passes_side_by_side_on(words, is_asked):
+    done = subprocess.run(
+        ['make', '--no-print-directory', '--dry-run', '-C', str(ROOT), 'demo', *words],
+        capture_output=True, text=True, check=True, env={**os.environ, 'MAKEFLAGS': ''})
+    assert ('--side-by-side' in done.stdout) is is_asked
+
+
 def test_make_help_lists_the_commands():
     done = subprocess.run(['make', '--no-print-directory', '-C', str(ROOT), 'help'],
                           capture_output=True, text=True, check=True,

@@ -96,7 +96,7 @@ def draw_label(image_rgb: np.ndarray, text: str, corner_px: tuple[float, float],
 
 def draw_path(image_rgb: np.ndarray, points_px: np.ndarray,
               colour: tuple[int, int, int]) -> np.ndarray:
-    """Draw the way that a point took, in place: thin and faint where it began.
+    """Draw the way that a point took, in place: thin, faint and grey where it began.
 
     Args:
         points_px: (T, 2) frame px, oldest first; NaN leaves a gap.
@@ -105,10 +105,13 @@ def draw_path(image_rgb: np.ndarray, points_px: np.ndarray,
     shown = np.isfinite(points_px).all(axis=1)
     points = _fixed_points(points_px, shown, image_rgb.shape)
     unit = _line_unit(image_rgb)
-    for index in np.flatnonzero(shown[1:] & shown[:-1]):
-        age = (index + 1) / (len(points) - 1)   # 1: the newest piece
-        faded = tuple(int(round(95 + age * (channel - 95))) for channel in colour)
-        _line(image_rgb, points[index], points[index + 1], faded, unit * (1 + (age > 0.5)))
+    pieces = np.flatnonzero(shown[1:] & shown[:-1])
+    newness = (pieces + 1) / max(len(points) - 1, 1)
+    for index, new in zip(pieces, newness):
+        _line(image_rgb, points[index], points[index + 1], OUTLINE, unit * (2 + 2 * (new > 0.5)))
+    for index, new in zip(pieces, newness):
+        faded = tuple(round(95 + new * (channel - 95)) for channel in colour)
+        _line(image_rgb, points[index], points[index + 1], faded, unit * (1 + (new > 0.5)))
     return image_rgb
 
 

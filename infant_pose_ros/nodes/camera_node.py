@@ -1,4 +1,4 @@
-"""camera_node: a video, a folder of pictures or a webcam as a ROS camera. Wiring only."""
+"""camera_node: a video, a folder of pictures, a bag or a webcam as a ROS camera. Wiring only."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class CameraNode(Node):
     def _load_camera(self) -> Camera | None:
         path = self._settings.camera_info or self._source.camera_info_path
         if not path:
-            return None
+            return self._source.camera
         return camera_for_picture(Camera.from_camera_info_yaml(path), self._source.size_wh)
 
     def _run(self) -> None:

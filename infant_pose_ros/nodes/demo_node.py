@@ -26,6 +26,8 @@ from infant_pose_ros.ros.recording import demo_topics, Recorder, summarise_run
 from infant_pose_ros.ros.timing import NS_PER_S
 
 CAMERA, POSE_NODE, OVERLAY_NODE = '/camera', '/pose_node', '/overlay_node'
+#: overlay_node's parameters for `--side-by-side`.
+SIDE_BY_SIDE = {'layout': 'side_by_side', 'trail_s': 0.5}
 #: How long loading models may take before the first picture, s.
 START_TIMEOUT_S = 180.0
 #: How long the last answers, overlays and counters may take after the last picture, s.
@@ -49,6 +51,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--seconds', type=float, default=0.0,
                         help='end after this long; by default the end of the source, and 20 for '
                         'a webcam')
+    parser.add_argument('--side-by-side', action='store_true',
+                        help='the video shows raw keypoints on the left and smoothed ones on the '
+                        'right, with trails of wrists and ankles')
     for option, parameters in (('--pose', "pose_node's"), ('--overlay', "overlay_node's")):
         parser.add_argument(option, action='append', default=[], metavar='NAME:=VALUE',
                             help=f'one of {parameters} parameters, device:=cuda say; may be given '
@@ -117,7 +122,8 @@ class Demo:
             for given in (self._options.pose, self._options.overlay))
         length = {'body_length_m': float(self._truth.body_length_m)} if self._truth else {}
         nodes.start('pose_node', ros_arguments(length, pose) + given_pose)
-        nodes.start('overlay_node', ros_arguments({}, overlay) + given_overlay)
+        nodes.start('overlay_node', ros_arguments(
+            SIDE_BY_SIDE if self._options.side_by_side else {}, overlay) + given_overlay)
         # The pictures wait for all three: pose_node (which subscribes once its models are
         # ready), overlay_node and the recorder.
         nodes.start('camera_node', ros_arguments({

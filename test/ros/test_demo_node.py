@@ -119,6 +119,19 @@ def test_from_a_clip_to_video_bag_and_summary(demo, clip, tmp_path):
     assert skeleton == []
 
 
+def test_side_by_side_is_twice_as_wide_and_the_bag_is_a_source(demo, clip, tmp_path):
+    process = demo('--source', clip, '--side-by-side')
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert open_source(tmp_path / 'out/overlay.mp4').size_wh == (322, 120)
+    # What was recorded is a source itself, with stamps and camera.
+    with open_source(tmp_path / 'out/bag') as bag:
+        assert bag.topic == '/camera/image/compressed' and bag.size_wh == (160, 120)
+        assert bag.camera.fx == 150.0
+        stamps_s = [frame.stamp_s for frame in bag]
+    assert len(stamps_s) == FRAMES and np.diff(stamps_s).min() > 0
+
+
 @pytest.mark.parametrize('name, reason', [('none.mp4', 'no such file'),
                                           ('broken.mp4', 'can not be opened as a video')])
 def test_a_bad_source_ends_with_one_clear_line(demo, tmp_path, name, reason):
@@ -188,3 +201,4 @@ def test_ctrl_c_before_the_first_picture_is_one_line(demo, clip):
 def test_options_have_defaults_that_need_nothing():
     options = make_parser().parse_args([])
     assert (options.source, str(options.out), options.rate, options.seconds) == ('', 'out', 0, 0)
+    assert options.side_by_side is False
