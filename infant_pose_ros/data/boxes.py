@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from infant_pose_ros.data.company import Company
 from infant_pose_ros.data.crops import recolour
 from infant_pose_ros.data.stills import read_image, Stills
 
@@ -35,13 +36,16 @@ class BoxDataset(Dataset):
         padding: the box is widened by this share of its sides.
         empty_share: share of samples that are cut to a part beside the box, where there is one.
         nobody: no sample has a box, whoever is in the picture.
+        company: others to lay beside the infant. company_share: in so many samples.
     """
 
     def __init__(self, stills: Stills, size_wh: tuple[int, int], augment: bool, seed: int = 0,
-                 padding: float = 0.0, empty_share: float = 0.0, nobody: bool = False):
+                 padding: float = 0.0, empty_share: float = 0.0, nobody: bool = False,
+                 company: Company | None = None, company_share: float = 0.0):
         self.stills, self.size_wh, self.augment = stills, size_wh, augment
         self.seed, self.padding, self.empty_share, self.epoch = seed, padding, empty_share, 0
         self.nobody = nobody
+        self.company, self.company_share = company, company_share
 
     def __len__(self) -> int:
         return len(self.stills)
@@ -55,10 +59,12 @@ class BoxDataset(Dataset):
             strip = empty_strip(box, (image.shape[1], image.shape[0]))
             if strip is not None:
                 image, box = image[strip[1]:strip[3], strip[0]:strip[2]], None
-        image, box = self._place(image, box, rng)
+        boxes = np.zeros((0, 4)) if box is None else box[None]
+        if len(boxes) and self.company and rng.random() < self.company_share:
+            image, boxes = self.company.join(image, box, rng)
+        image, boxes = self._place(image, boxes, rng)
         if self.augment:
             image = recolour(image, rng)
-        boxes = np.zeros((0, 4)) if box is None else box[None]
         return (torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255,
                 {'boxes': torch.from_numpy(boxes).float(),
                  'labels': torch.ones(len(boxes), dtype=torch.int64)})
@@ -78,21 +84,19 @@ class BoxDataset(Dataset):
         grow = self.padding * np.tile(box[2:] - box[:2], 2)
         return box + grow * [-1, -1, 1, 1]
 
-    def _place(self, image, box, rng):
+    def _place(self, image, boxes, rng):
         """Fit the picture into the network's, in training with random zoom, place and turn."""
         width, height = self.size_wh
         if self.augment:
-            quarter = int(rng.integers(4))
-            image, box = turn_quarters(image, box, quarter)
+            image, boxes = turn_quarters(image, boxes, int(rng.integers(4)))
             if rng.random() < 0.5:
                 image = np.ascontiguousarray(image[:, ::-1])
-                if box is not None:
-                    box = np.array([image.shape[1] - box[2], box[1], image.shape[1] - box[0],
-                                    box[3]])
+                boxes = boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [image.shape[1], 0] * 2
         fit = min(width / image.shape[1], height / image.shape[0])
         scale = fit * (np.exp(rng.uniform(np.log(0.55), np.log(1.5))) if self.augment else 1.0)
-        if self.augment and box is not None:
-            scale = min(scale, 0.98 * width / (box[2] - box[0]), 0.98 * height / (box[3] - box[1]))
+        if self.augment and len(boxes):
+            longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=0)
+            scale = min(scale, 0.98 * width / longest[0], 0.98 * height / longest[1])
         room = np.array([width, height]) - scale * np.array([image.shape[1], image.shape[0]])
         shift = room * rng.uniform(0, 1, 2) if self.augment else np.zeros(2)
         # Boxes are measured at the edges of pixels, warpAffine counts from their centres.
@@ -101,22 +105,21 @@ class BoxDataset(Dataset):
         if scale < 0.7:
             image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)
         image = cv2.warpAffine(image, matrix, (width, height), borderValue=border)
-        if box is None:
-            return image, None
-        moved = box * scale + np.tile(shift, 2)
+        moved = boxes * scale + np.tile(shift, 2)
         inside = np.clip(moved, 0, [width, height, width, height])
-        area = np.prod(np.maximum(inside[2:] - inside[:2], 0))
-        if area < _MIN_SEEN * np.prod(moved[2:] - moved[:2]):
-            return image, None
-        return image, inside
+        areas, seen = (np.prod(np.maximum(each[:, 2:] - each[:, :2], 0), axis=1)
+                       for each in (moved, inside))
+        return image, inside[seen >= _MIN_SEEN * areas]
 
 
-def turn_quarters(image: np.ndarray, box_xyxy: np.ndarray | None, quarters: int):
-    """Turn a picture counter-clockwise by quarters, with its box in px (edges, not centres)."""
+def turn_quarters(image: np.ndarray, boxes: np.ndarray, quarters: int):
+    """Turn a picture counter-clockwise by quarters, with its boxes (..., 4) in px.
+
+    Boxes are measured at the edges of pixels, not at their centres.
+    """
     for _ in range(quarters):
         width = image.shape[1]
         image = np.rot90(image)
-        if box_xyxy is not None:
-            x1, y1, x2, y2 = box_xyxy
-            box_xyxy = np.array([y1, width - x2, y2, width - x1])
-    return np.ascontiguousarray(image), box_xyxy
+        x1, y1, x2, y2 = np.moveaxis(boxes, -1, 0)
+        boxes = np.stack([y1, width - x2, y2, width - x1], axis=-1)
+    return np.ascontiguousarray(image), boxes

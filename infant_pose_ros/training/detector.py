@@ -11,6 +11,7 @@ import torch
 
 from infant_pose_ros.config import setting, Settings
 from infant_pose_ros.data.boxes import BoxDataset
+from infant_pose_ros.data.company import Company
 from infant_pose_ros.data.sets import open_set, split_set
 from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.geometry.boxes import box_iou
@@ -58,6 +59,11 @@ class DetectorRecipe(Settings):
         '', 'Sets without infants (rendered adults, empty beds); empty leaves them out.')
     negatives_val: str = setting('', 'Sets without infants to watch.')
     negatives_share: float = setting(0.15, 'Share of them in a batch.', low=0.0, high=1.0)
+    company: str = setting(
+        '', 'Sets with masks whose infants are laid beside others; empty leaves all alone.')
+    company_val: str = setting('', 'The same beside infants to watch.')
+    company_share: float = setting(
+        0.4, "Share of the infants' pictures in which others lie beside.", low=0.0, high=1.0)
     architecture: str = setting('fasterrcnn_efficientnet_lite0_fpn', 'A Faster R-CNN.',
                                 choices=tuple(ARCHITECTURES))
     width: int = setting(320, 'Width of the input, px.', low=64, high=1333)
@@ -129,6 +135,24 @@ def false_share(network: torch.nn.Module, dataset: BoxDataset) -> float:
     return float(np.isfinite(best_boxes(network, dataset)[0][:, 0]).mean())
 
 
+def evaluate_company(network: torch.nn.Module, dataset: BoxDataset,
+                     score_min: float = 0.5) -> dict[str, float]:
+    """Of infants that lie side by side: the share found, and of boxes that hold no single one."""
+    device = next((values.device for values in network.parameters()), torch.device('cpu'))
+    network.eval()
+    found, wrong, num_true, num_boxes = 0, 0, 0, 0
+    with torch.inference_mode():
+        for index in range(len(dataset)):
+            image, target = dataset[index]
+            output = network([image.to(device)])[0]
+            boxes = output['boxes'][output['scores'] >= score_min].float().cpu().numpy()
+            is_good = box_iou(boxes, target['boxes'].numpy()) > 0.5
+            found, wrong = found + is_good.any(0).sum(), wrong + (~is_good.any(1)).sum()
+            num_true, num_boxes = num_true + len(target['boxes']), num_boxes + len(boxes)
+    return {'company_found': float(found / max(num_true, 1)),
+            'company_wrong': float(wrong / max(num_boxes, 1))}
+
+
 @dataclass(frozen=True, eq=False)
 class _Sets:
     """Sets to learn from with their shares of a batch; infants and others to watch."""
@@ -137,6 +161,7 @@ class _Sets:
     shares: tuple[float, ...]
     infants: BoxDataset
     others: dict[str, BoxDataset]
+    company: BoxDataset | None
 
     @classmethod
     def open(cls, recipe: DetectorRecipe) -> _Sets:
@@ -160,8 +185,10 @@ class _Sets:
             raise SettingsError(
                 f'adults_share, negatives_share: {recipe.adults_share:g} and '
                 f'{recipe.negatives_share:g} leave nothing for infants; lower one')
-        train, shares = [BoxDataset(open_set(recipe.infants, 'mask'), size, True, seed,
-                                    recipe.padding, recipe.empty_share)], [rest]
+        train, shares = [BoxDataset(
+            open_set(recipe.infants, 'mask'), size, True, seed, recipe.padding,
+            recipe.empty_share, company=_company(recipe.company),
+            company_share=recipe.company_share)], [rest]
         if recipe.adults:
             adults, watched = split_set(recipe.adults, recipe.adults_val_count)
             train.append(BoxDataset(adults, size, True, seed + 1, _ADULT_PADDING, 0.0,
@@ -176,12 +203,20 @@ class _Sets:
             others['false_negatives_val'] = BoxDataset(
                 open_set(recipe.negatives_val).spread(count), size, False, nobody=True)
         share_counts(recipe.batch_size, shares)     # or it says why they don't fit
-        return cls(tuple(train), tuple(shares), infants, others)
+        pairs = recipe.company_val and BoxDataset(
+            infants.stills, size, False, seed, recipe.padding,
+            company=_company(recipe.company_val), company_share=1.0)
+        return cls(tuple(train), tuple(shares), infants, others, pairs or None)
 
     def look(self, network: torch.nn.Module) -> dict[str, float]:
         """Figures on infants, and how often others pass for one."""
         return {**evaluate_detector(network, self.infants),
-                **{name: false_share(network, dataset) for name, dataset in self.others.items()}}
+                **{name: false_share(network, dataset) for name, dataset in self.others.items()},
+                **(evaluate_company(network, self.company) if self.company else {})}
+
+
+def _company(source: str) -> Company | None:
+    return Company(open_set(source)) if source else None
 
 
 def _arguments(recipe: DetectorRecipe) -> dict[str, int]:
