@@ -16,7 +16,12 @@ import yaml
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.skeleton import NUM_KEYPOINTS, TrackState
 
-DISTORTION_LENGTHS = {'plumb_bob': (4, 5), 'rational_polynomial': (8,), 'equidistant': (4,)}
+#: Lens model -> how many coefficients it may have. OpenCV extends the rational polynomial by
+#: those of a thin prism (12) and of a tilted sensor (14).
+DISTORTION_LENGTHS = {
+    'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
+#: Other names that drivers give to these models.
+DISTORTION_ALIASES = {'fisheye': 'equidistant', 'kannala_brandt4': 'equidistant'}
 
 
 def checked_array(name: str, value, shape: tuple[int | None, ...], dtype=np.float64):
@@ -36,6 +41,16 @@ def checked_array(name: str, value, shape: tuple[int | None, ...], dtype=np.floa
     return array
 
 
+def effective_lens(model: str, coefficients) -> tuple[str, list[float]]:
+    """Lens model and coefficients, '' and none where all of them are zero and so do nothing.
+
+    An equidistant lens without further terms is no pinhole, and is kept.
+    """
+    values = [float(value) for value in coefficients]
+    is_fisheye = DISTORTION_ALIASES.get(model, model) == 'equidistant' and values
+    return (model, values) if is_fisheye or any(values) else ('', [])
+
+
 @dataclass(frozen=True, eq=False)
 class Camera:
     """A pinhole camera with lens distortion.
@@ -43,7 +58,8 @@ class Camera:
     Attributes:
         fx, fy: focal lengths, px. cx, cy: principal point, px.
         width, height: picture size, px.
-        distortion_model: '' (none), 'plumb_bob', 'rational_polynomial' or 'equidistant'.
+        distortion_model: '' (none), 'plumb_bob', 'rational_polynomial' or
+            'equidistant' ('fisheye' and 'kannala_brandt4' are the same and change to it).
         distortion: its coefficients in OpenCV's order.
     """
 
@@ -66,6 +82,8 @@ class Camera:
             raise InvalidInputError(
                 f'camera: width and height must be positive, got {self.width}x{self.height}')
         coefficients = checked_array('camera distortion', self.distortion, (None,))
+        object.__setattr__(self, 'distortion_model', DISTORTION_ALIASES.get(
+            self.distortion_model, self.distortion_model))
         if self.distortion_model:
             allowed = DISTORTION_LENGTHS.get(self.distortion_model)
             if allowed is None:
@@ -87,8 +105,12 @@ class Camera:
 
     @property
     def has_distortion(self) -> bool:
-        """Whether any distortion coefficient differs from zero."""
-        return bool(np.any(self.distortion))
+        """Whether the lens is anything but a pinhole.
+
+        An equidistant lens is so even with coefficients that are all zero: the ideal fisheye.
+        """
+        is_fisheye = self.distortion_model == 'equidistant' and len(self.distortion) > 0
+        return is_fisheye or bool(np.any(self.distortion))
 
     @classmethod
     def from_camera_info_yaml(cls, path: str | Path) -> Camera:
@@ -103,8 +125,7 @@ class Camera:
             coefficients = content.get('distortion_coefficients', {}).get('data', [])
             return cls(matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2],
                        int(content['image_width']), int(content['image_height']),
-                       content.get('distortion_model', '') if any(coefficients) else '',
-                       coefficients if any(coefficients) else [])
+                       *effective_lens(content.get('distortion_model', ''), coefficients))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise InvalidInputError(f'camera file {path}: can not be read: {error}') from error
         except InvalidInputError as error:

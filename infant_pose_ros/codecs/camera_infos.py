@@ -5,7 +5,7 @@ The message may come from rclpy or from a bag read without ROS: only its fields 
 
 from __future__ import annotations
 
-from infant_pose_ros.structures import Camera
+from infant_pose_ros.structures import Camera, effective_lens
 
 
 def decode_camera_info(msg) -> Camera:
@@ -17,13 +17,12 @@ def decode_camera_info(msg) -> Camera:
     """
     k, roi = msg.k, msg.roi
     bin_x, bin_y = max(1, msg.binning_x), max(1, msg.binning_y)
-    has_coefficients = any(msg.d)
+    model, coefficients = effective_lens(msg.distortion_model, msg.d)
     return Camera(
         fx=k[0] / bin_x, fy=k[4] / bin_y,
         cx=_binned(k[2] - roi.x_offset, bin_x), cy=_binned(k[5] - roi.y_offset, bin_y),
         width=(roi.width or msg.width) // bin_x, height=(roi.height or msg.height) // bin_y,
-        distortion_model=msg.distortion_model if has_coefficients else '',
-        distortion=list(msg.d) if has_coefficients else [])
+        distortion_model=model, distortion=coefficients)
 
 
 def _binned(centre_px: float, binning: int) -> float:

@@ -52,7 +52,7 @@ def decode_image(message) -> np.ndarray:
         raise EncodingError(f"image: unknown encoding '{message.encoding}'; known: "
                             f'{", ".join(KNOWN_ENCODINGS)}')
     channels, dtype, conversion = layout
-    pixels = _pixels(message, channels, np.dtype(dtype))
+    pixels = message_pixels(message, channels, np.dtype(dtype))
     if conversion in _CHROMA_PAIRS and message.width % 2:
         raise EncodingError(f'image: {message.encoding} needs an even width, got {message.width}')
     if dtype is np.uint16:
@@ -77,7 +77,7 @@ def decode_compressed(message) -> np.ndarray:
     return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
 
 
-def _pixels(message, channels: int, dtype: np.dtype) -> np.ndarray:
+def message_pixels(message, channels: int, dtype: np.dtype) -> np.ndarray:
     """A (H, W) or (H, W, channels) view of the buffer, padding and byte order seen to."""
     height, width, step = message.height, message.width, message.step
     row_bytes = width * channels * dtype.itemsize

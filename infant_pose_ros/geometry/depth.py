@@ -22,6 +22,9 @@ MIN_DEPTHS = 4
 NEAR_SIGMA, FAR_SIGMA = 2.0, 4.0
 #: Standard deviation of a depth camera's reading at the distance of a cot, m.
 SENSOR_STD_M = 0.005
+#: Standard deviation of what the depths of all joints of one infant have in common, share of the
+#: body's length: clothes, a blanket, a body that is rounder than others.
+_COMMON_STD = 0.012
 #: The window around a keypoint reaches so far, as a share of the picture's width.
 _WINDOW_SHARE = 1 / 320
 
@@ -45,12 +48,14 @@ _OWN_SIDE = np.array([{'left': 1.0, 'right': -1.0}.get(side, 0.0) for side in SI
 
 class JointDepths(NamedTuple):
     """`depth_m` (16,) of the joints' centres, z in the camera's frame, NaN unknown; `std_m` (16,)
-    theirs; `offset_m` (16,) how far the centres lie behind what was seen.
+    theirs; `offset_m` (16,) how far the centres lie behind what was seen, for a body of
+    `body_length_m`.
     """
 
     depth_m: np.ndarray
     std_m: np.ndarray
     offset_m: np.ndarray
+    body_length_m: float
 
 
 class DepthFusion(NamedTuple):
@@ -140,7 +145,7 @@ def joint_depths(depth_m: np.ndarray, keypoints_px: np.ndarray, keypoints_m: np.
                 + _SHARES[:, 2] * left * _OWN_SIDE) * body_length_m
     seen_m = sample_depth(depth_m, keypoints_px)
     std_m = np.hypot(_SHARES[:, 3] * body_length_m, SENSOR_STD_M)
-    return JointDepths(seen_m + offset_m, std_m, offset_m)
+    return JointDepths(seen_m + offset_m, std_m, offset_m, body_length_m)
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
@@ -206,27 +211,27 @@ def fuse_depth(pose: Pose3D, depths: JointDepths, scale_std: float = 0.0
     if agrees.sum() < MIN_DEPTHS or abs(middle_m) > FAR_SIGMA * np.sqrt(
             root_m2 + 1 / weights.sum()):
         return None
-    shift_m2 = 1 / weights.sum()
-    shift_m = shift_m2 * (weights @ np.where(agrees, apart_m, 0.0))
+    shift_m2 = 1 / weights.sum() + (_COMMON_STD * depths.body_length_m) ** 2
+    shift_m = (weights @ np.where(agrees, apart_m, 0.0)) / weights.sum()
     gain = root_m2 / (root_m2 + shift_m2)
     sight = points[ROOT] / points[ROOT, 2]
     moved = points + gain * shift_m * sight
-    left_m2 = (1 - gain) * root_m2
-    sensor_m2 = gain ** 2 * SENSOR_STD_M ** 2 / agrees.sum()
+    prior_m2 = (1 - gain) * root_m2 + own_m2
+    shared_noise_m2 = pose.noise_m2[ROOT, 2, 2]
+    own_noise_m2 = np.maximum(pose.noise_m2[:, 2, 2] - shared_noise_m2, 0.0)
+    noise_m2 = own_noise_m2 + (1 - gain) ** 2 * shared_noise_m2 + (
+        gain * SENSOR_STD_M) ** 2 / agrees.sum()
 
     rays = moved / moved[:, 2:]
-    prior_m2 = left_m2 + own_m2
     apart_m = depths.depth_m - moved[:, 2]
     used = known & _is_believed(apart_m, np.sqrt(prior_m2 + depths.std_m ** 2))
     gains = np.where(used, prior_m2 / (prior_m2 + depths.std_m ** 2), 0.0)
     keypoints_m = moved + (gains * np.where(used, apart_m, 0.0))[:, None] * rays
-    along_m2 = (1 - gains) * prior_m2
-    noise_z_m2 = pose.noise_m2[:, 2, 2] * (1 - gains) ** 2 + sensor_m2 + (
-        gains * SENSOR_STD_M) ** 2
+    noise_m2 = (1 - gains) ** 2 * noise_m2 + (gains * SENSOR_STD_M) ** 2
+    variance_m2 = np.maximum((1 - gains) * prior_m2, noise_m2)
     return DepthFusion(Pose3D(
-        keypoints_m,
-        _with_depth_variance(pose.covariance_m2, rays, along_m2 + noise_z_m2),
-        True, _with_depth_variance(pose.noise_m2, rays, noise_z_m2)), used)
+        keypoints_m, _with_depth_variance(pose.covariance_m2, rays, variance_m2), True,
+        _with_depth_variance(pose.noise_m2, rays, noise_m2)), used)
 
 
 def _is_believed(apart_m: np.ndarray, std_m: np.ndarray) -> np.ndarray:
@@ -236,9 +241,8 @@ def _is_believed(apart_m: np.ndarray, std_m: np.ndarray) -> np.ndarray:
 
 def _relative_variance_m2(pose: Pose3D) -> np.ndarray:
     """(16,) m^2 of the keypoints' depths relative to the root's; NaN where missing."""
-    root_m2 = pose.covariance_m2[ROOT, 2, 2] - pose.noise_m2[ROOT, 2, 2]
-    own_m2 = (pose.covariance_m2 - pose.noise_m2)[:, 2, 2]
-    return np.maximum(own_m2 - np.nan_to_num(root_m2), 0.0) + 1e-6
+    depth_m2 = pose.covariance_m2[:, 2, 2]
+    return np.maximum(depth_m2 - np.nan_to_num(depth_m2[ROOT]), 0.0) + 1e-6
 
 
 def _with_depth_variance(covariance_m2: np.ndarray, rays: np.ndarray,

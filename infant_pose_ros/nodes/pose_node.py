@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import threading
 import time
 from typing import Any
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
+import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
+from infant_pose_ros.codecs.depth_messages import decode_depth
 from infant_pose_ros.config import PoseNodeSettings
-from infant_pose_ros.errors import InfantPoseError, InvalidInputError
-from infant_pose_ros.ros.cameras import camera_for_picture, decode_camera_info, TransportWatch
+from infant_pose_ros.errors import EncodingError, InfantPoseError, InvalidInputError
+from infant_pose_ros.filtering.scale import known_scale
+from infant_pose_ros.geometry.depth import checked_depth
+from infant_pose_ros.ros.camera_memory import CameraMemory
+from infant_pose_ros.ros.cameras import TransportWatch
+from infant_pose_ros.ros.depth_input import DepthInput
 from infant_pose_ros.ros.diagnostics import (
     encode_diagnostics,
     frame_values,
     FrameCounters,
     FrameStatistics,
-    process_memory_mb,
 )
-from infant_pose_ros.ros.faults import Fault, frame_faults, input_faults, InputStatus, Severity
+from infant_pose_ros.ros.faults import (
+    depth_faults,
+    Fault,
+    frame_faults,
+    input_faults,
+    Severity,
+)
 from infant_pose_ros.ros.image_input import ImageInput
 from infant_pose_ros.ros.images import decode_compressed, decode_image
 from infant_pose_ros.ros.outputs import PoseOutputs
 from infant_pose_ros.ros.parameters import declare_settings, follow_settings, unknown_parameters
 from infant_pose_ros.ros.qos import diagnostics_qos
 from infant_pose_ros.ros.running import interruptible, run_node
-from infant_pose_ros.ros.skeleton_info import describe_space, skeleton_info
+from infant_pose_ros.ros.self_report import input_status, memory_values, pipeline_values
+from infant_pose_ros.ros.skeleton_info import skeleton_info, Space
 from infant_pose_ros.ros.timing import CaptureClock, NS_PER_S, stamp_to_ns
 from infant_pose_ros.ros.worker import NewestFrameWorker
 from infant_pose_ros.structures import Camera, FrameResult
@@ -44,16 +56,16 @@ FRAME_ERRORS = (InfantPoseError, RuntimeError, ValueError, LookupError, TypeErro
                 ArithmeticError, cv2.error)
 LOAD_ERRORS = (InfantPoseError, RuntimeError, ValueError, OSError, ImportError)
 LOG_PERIOD_S = 5.0
-CAMERA_INFO_RECENT_S = 2.0
 
 
 @dataclass(frozen=True)
 class Frame:
-    """An image message, when it came, and the latest camera then."""
+    """An image message, when it came, the latest camera then, and its depth picture."""
 
     message: Image | CompressedImage
     arrival_ns: int
     camera: Camera | None
+    depth: Image | None = None
 
 
 class PoseNode(LifecycleNode):
@@ -66,15 +78,12 @@ class PoseNode(LifecycleNode):
         self._enabled = True
         self._problem: str | None = None
         self._description: dict[str, Any] = {}
-        self._pipeline = self._outputs = self._input = self._worker = None
+        self._pipeline = self._outputs = self._input = self._depth_input = self._worker = None
         self._tracks_lock = threading.Lock()    # held while a frame is answered, or all is reset
         self._counters, self._capture_clock = FrameCounters(), CaptureClock()
         self._transport_watch = TransportWatch()
-        self._camera: Camera | None = None
-        self._camera_error: str | None = None
-        self._fit_error: str | None = None
-        self._camera_info_s = self._active_since_s = -float('inf')
-        self._is_absolute = False
+        self._camera, self._active_since_s = CameraMemory(), -float('inf')
+        self._space = Space.before_pictures(self._settings)
         self._last_header = Header()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(
@@ -106,6 +115,9 @@ class PoseNode(LifecycleNode):
             self._input = ImageInput(
                 self, self._settings.image_transport, self._settings.reliability,
                 self._on_image, self._on_camera_info, self._transport_watch.restart)
+            if self._settings.use_depth:
+                self._depth_input = DepthInput(
+                    self, self._settings.reliability, self._on_frame)
         except LOAD_ERRORS as error:
             self._problem = f'configure failed: {error}'
             if self.context.ok():
@@ -176,11 +188,19 @@ class PoseNode(LifecycleNode):
     def _begin_input(self) -> None:
         self._active_since_s = time.monotonic()
         self._transport_watch.restart()
+        if self._depth_input is not None:
+            self._depth_input.open()
         self._input.open()
 
-    def _stop_working(self) -> None:
+    def _end_input(self) -> None:
         if self._input is not None:
             self._input.close()
+        if self._depth_input is not None:
+            for _ in self._depth_input.close():
+                self._counters.dropped()
+
+    def _stop_working(self) -> None:
+        self._end_input()
         if self._worker is not None:
             self._worker.stop()
         self._worker = None
@@ -190,26 +210,29 @@ class PoseNode(LifecycleNode):
             self._outputs.destroy()
         if self._pipeline is not None:
             self._pipeline.close()
-        self._pipeline = self._outputs = self._input = None
+        self._pipeline = self._outputs = self._input = self._depth_input = None
         self._phase = 'unconfigured'
 
     # input
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        now_s = time.monotonic()
+        now_s, stamp_ns = time.monotonic(), stamp_to_ns(message.header.stamp)
         self._counters.arrived(now_s)
-        self._counters.lost(
-            now_s, self._transport_watch.saw_image(stamp_to_ns(message.header.stamp)))
-        self._worker.offer(Frame(message, self._now_ns(), self._camera))
+        self._counters.lost(now_s, self._transport_watch.saw_image(stamp_ns))
+        frame = Frame(message, self._now_ns(), self._camera.camera)
+        if self._depth_input is None:
+            self._worker.offer(frame)
+        else:
+            self._depth_input.add_frame(
+                frame, stamp_ns, self._settings.depth_wait_ms / 1000.0)
+
+    def _on_frame(self, frame: Frame, depth: Image | None) -> None:
+        self._worker.offer(replace(frame, depth=depth))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        now_s = self._camera_info_s = time.monotonic()
-        self._counters.lost(now_s, self._transport_watch.saw_camera_info(
+        self._counters.lost(time.monotonic(), self._transport_watch.saw_camera_info(
             stamp_to_ns(message.header.stamp)))
-        try:
-            self._camera, self._camera_error = decode_camera_info(message), None
-        except InvalidInputError as error:
-            self._camera, self._camera_error = None, str(error)
+        self._camera.take(message)
 
     # one frame, on the worker's thread
 
@@ -241,13 +264,16 @@ class PoseNode(LifecycleNode):
         decode = (decode_compressed if self._settings.image_transport == 'compressed'
                   else decode_image)
         image_rgb = decode(frame.message)
-        camera = self._fitted_camera(frame.camera, image_rgb.shape[1::-1])
+        size_wh = image_rgb.shape[1::-1]
+        camera, depth_m = self._camera.fitted(frame.camera, size_wh), self._depth(frame, size_wh)
         decoded_s = time.perf_counter()
         result = self._pipeline.process(
-            image_rgb, stamp_s, camera=camera, camera_name=self._settings.camera_name)
+            image_rgb, stamp_s, camera=camera, camera_name=self._settings.camera_name,
+            depth_m=depth_m)
         computed_s = time.perf_counter()
-        if self._is_absolute != (camera is not None):
-            self._is_absolute = camera is not None
+        space = Space.of(result, camera is not None)
+        if space.differs(self._space):
+            self._space = space
             self._publish_skeleton_info()
         self._last_header = frame.message.header
         self._outputs.publish(result, frame.message.header)
@@ -255,15 +281,18 @@ class PoseNode(LifecycleNode):
                     'publish': (time.perf_counter() - computed_s) * 1000.0}
         return result, stage_ms
 
-    def _fitted_camera(self, camera: Camera | None, size_wh: tuple[int, int]) -> Camera | None:
-        self._fit_error = None
-        if camera is None:
+    def _depth(self, frame: Frame, size_wh: tuple[int, int]) -> np.ndarray | None:
+        """The frame's depth picture, m; None where there is none that can be used."""
+        if not self._settings.use_depth:
             return None
-        try:
-            return camera_for_picture(camera, size_wh)
-        except InvalidInputError as error:
-            self._fit_error = str(error)
-            return None
+        depth_m, problem = None, None
+        if frame.depth is not None:
+            try:
+                depth_m = checked_depth(decode_depth(frame.depth), size_wh)
+            except (EncodingError, InvalidInputError) as error:
+                problem = str(error)
+        self._counters.depth(time.monotonic(), depth_m is not None, problem)
+        return depth_m
 
     def _age_s(self, stamp_ns: int) -> float | None:
         """Now minus the stamp, s; None where one of them tells nothing."""
@@ -282,7 +311,7 @@ class PoseNode(LifecycleNode):
             self._reset_tracks()
             self._begin_input()
         elif not request.data and self._enabled:
-            self._input.close()
+            self._end_input()
             if not self._worker.drain():
                 self.get_logger().warning('a frame is still being worked on')
             self._outputs.clear_markers(self._header_now())
@@ -307,6 +336,8 @@ class PoseNode(LifecycleNode):
     def _apply_settings(self, settings: PoseNodeSettings) -> None:
         if self._pipeline is not None:
             self._pipeline.update_settings(settings)
+        if known_scale(settings) != known_scale(self._settings):
+            self._space = replace(self._space, scale=known_scale(settings))
         self._settings = settings
         if self._phase == 'active':
             self._publish_skeleton_info()
@@ -315,7 +346,7 @@ class PoseNode(LifecycleNode):
 
     def _publish_skeleton_info(self) -> None:
         self._outputs.publish_skeleton_info(skeleton_info(
-            self._settings, self._description, self._is_absolute))
+            self._settings, self._description, self._space))
 
     def _publish_diagnostics(self) -> None:
         statistics = self._counters.snapshot(time.monotonic())
@@ -327,7 +358,9 @@ class PoseNode(LifecycleNode):
         self._diagnostics.publish(encode_diagnostics(
             self.get_clock().now().to_msg(), f'{self.get_fully_qualified_name()[1:]}: poses',
             self._settings.camera_name, list(self._faults(statistics, state)), summary,
-            {'state': state, **frame_values(statistics), **self._own_values()}))
+            {'state': state, **frame_values(statistics), **memory_values(), **(
+                pipeline_values(self._description, self._input, self._space, self._camera)
+                if self._pipeline is not None else {})}))
 
     def _faults(self, statistics: FrameStatistics, state: str) -> Iterator[Fault]:
         if self._problem:
@@ -340,41 +373,14 @@ class PoseNode(LifecycleNode):
             yield Fault(Severity.ERROR, 'the worker thread ended, see the log: deactivate and '
                                         'activate the node to start it again')
         yield from input_faults(
-            self._input_status(), statistics, time.monotonic() - self._active_since_s,
+            input_status(self._input, self._settings.image_transport, self._camera),
+            statistics, time.monotonic() - self._active_since_s,
             self._settings.no_image_warn_s)
         yield from frame_faults(
             statistics, self._capture_clock.is_stamped, self._settings.max_age_ms)
-
-    def _input_status(self) -> InputStatus:
-        offered = self._input.offered()
-        return InputStatus(
-            topic=self._input.topic, transport=self._settings.image_transport,
-            num_publishers=len(offered),
-            num_incompatible=self._input.num_incompatible(offered),
-            other_topics=tuple(self._input.image_topics()),
-            camera_info_topic=self._input.camera_info_topic,
-            has_camera_info=self._camera is not None,
-            camera_info_arrives=time.monotonic() - self._camera_info_s < CAMERA_INFO_RECENT_S,
-            camera_error=self._camera_error or self._fit_error)
-
-    def _own_values(self) -> dict[str, str]:
-        memory_mb = process_memory_mb()
-        values = {'memory_mb': 'unknown' if memory_mb is None else f'{memory_mb:.0f}'}
-        if self._pipeline is not None:
-            space = describe_space(self._settings, self._is_absolute)
-            values.update({
-                'device': self._description['device'],
-                'precision': self._description['precision'],
-                'image_topic': self._input.topic,
-                'reliability': self._input.reliability.name.lower(),
-                'position': space['position'],
-                'body_length': f'{space["body_length_m"]:.3f} m: {space["scale"]}'})
-            values.update(
-                (f'{task}_model', f'{model["name"]} ({model["sha256"][:12]})')
-                for task, model in self._description['models'].items())
-        if self._camera is not None:
-            values['camera_info'] = f'{self._camera.width}x{self._camera.height}'
-        return values
+        if self._depth_input is not None:
+            yield from depth_faults(
+                statistics, self._depth_input.topic, self._depth_input.num_publishers)
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

@@ -33,6 +33,9 @@ class FrameStatistics:
         stale_age_s: age of the last frame that was too old; None: none was.
         since_image_s: s since the last image came; None: none came.
         error, since_error_s: the last frame that failed; None: none did.
+        with_depth, without_depth: frames that were worked on with a depth picture of their own
+            stamp, and without; both 0 where no depth is used.
+        depth_error: why the last depth picture can't be used; None: it can.
     """
 
     frames_in: int = 0
@@ -56,6 +59,11 @@ class FrameStatistics:
     since_image_s: float | None = None
     error: str | None = None
     since_error_s: float | None = None
+    with_depth: int = 0
+    without_depth: int = 0
+    recent_with_depth: int = 0
+    recent_without_depth: int = 0
+    depth_error: str | None = None
 
 
 class _Recent:
@@ -104,6 +112,9 @@ class FrameCounters:
         self._image_s: float | None = None
         self._stale_age_s: float | None = None
         self._error: tuple[float, str] | None = None
+        self._depth_error: str | None = None
+        self._num_depth = {True: 0, False: 0}
+        self._depth = {True: _Recent(), False: _Recent()}
 
     def arrived(self, now_s: float) -> None:
         """An image came."""
@@ -134,6 +145,13 @@ class FrameCounters:
         with self._lock:
             self._totals['failed'] += 1
             self._error = (now_s, error)
+
+    def depth(self, now_s: float, has_depth: bool, error: str | None) -> None:
+        """A frame is worked on with its depth picture, or without; `error`: it can't be used."""
+        with self._lock:
+            self._num_depth[has_depth] += 1
+            self._depth[has_depth].add(now_s)
+            self._depth_error = error
 
     def answered(self, now_s: float, age_ms: float | None, stage_ms: Mapping[str, float],
                  num_infants: int) -> None:
@@ -168,7 +186,11 @@ class FrameCounters:
                 recent_lost=sum(self._lost.values(now_s)), stale_age_s=self._stale_age_s,
                 since_image_s=None if self._image_s is None else now_s - self._image_s,
                 error=self._error[1] if self._error else None,
-                since_error_s=now_s - self._error[0] if self._error else None)
+                since_error_s=now_s - self._error[0] if self._error else None,
+                with_depth=self._num_depth[True], without_depth=self._num_depth[False],
+                recent_with_depth=len(self._depth[True].values(now_s)),
+                recent_without_depth=len(self._depth[False].values(now_s)),
+                depth_error=self._depth_error)
 
 
 def _mean_stages(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -198,6 +220,9 @@ def frame_values(statistics: FrameStatistics) -> dict[str, str]:
         'frames_lost_in_transport': str(statistics.lost_in_transport),
         'infants': str(statistics.num_infants)}
     values.update((f'{name}_ms', f'{value:.2f}') for name, value in statistics.stage_ms.items())
+    if statistics.with_depth + statistics.without_depth:
+        values.update(frames_with_depth=str(statistics.with_depth),
+                      frames_without_depth=str(statistics.without_depth))
     if statistics.error:
         values['last_error'] = statistics.error
         values['last_error_s_ago'] = f'{statistics.since_error_s:.1f}'

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ERROR_SHOWN_S = 5.0
 #: Shares of the recent frames from which loss and staleness are a fault.
 LOST_SHARE, STALE_SHARE = 0.05, 0.10
+#: The same of frames without a depth picture, where depth is asked for.
+WITHOUT_DEPTH_SHARE = 0.10
 #: Frames older than this come from another clock rather than from a slow machine, s.
 OTHER_CLOCK_S = 60.0
 #: Stamps may lie this far in the future before the clocks count as apart, ms.
@@ -121,3 +123,20 @@ def frame_faults(statistics: FrameStatistics, is_stamped: bool, max_age_ms: floa
     if statistics.age_ms_p50 is not None and statistics.age_ms_p50 < -FUTURE_MS:
         yield Fault(Severity.WARN, f'stamps lie {-statistics.age_ms_p50:.0f} ms in the future: '
                                    "synchronise the camera's clock with this machine's")
+
+
+def depth_faults(statistics: FrameStatistics, topic: str, num_publishers: int) -> Iterator[Fault]:
+    """Frames without a depth picture, of a node that was asked to use depth."""
+    without = statistics.recent_without_depth
+    worked_on = without + statistics.recent_with_depth
+    if without <= WITHOUT_DEPTH_SHARE * worked_on:
+        return
+    if statistics.depth_error:
+        why = statistics.depth_error
+    elif num_publishers == 0:
+        why = f'nobody publishes {topic}; remap depth, or set use_depth to false'
+    else:
+        why = (f'none of exactly their stamp came on {topic} in time: let the driver align depth '
+               'to colour and stamp both alike, or raise depth_wait_ms')
+    yield Fault(Severity.WARN, f'{without} of {worked_on} recent frames had no depth picture: '
+                               f'{why}')

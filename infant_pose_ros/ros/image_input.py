@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -19,11 +20,84 @@ RELIABILITIES = ('auto', 'reliable', 'best_effort')
 _TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
 
 
+class FollowingSubscription:
+    """A subscription to pictures whose reliability follows their publishers.
+
+    With reliability 'auto' the subscription is made anew whenever what all publishers offer has
+    changed. QoS overriding parameters of the topic win over the setting.
+
+    Args:
+        node: the node that subscribes.
+        message_type, name: what to subscribe to, a relative name.
+        reliability: 'auto', 'reliable' or 'best_effort'.
+        on_message: called with each message.
+        on_reopened: called after the subscription was made anew.
+        depth: messages kept while the node is busy; 1 keeps the newest.
+
+    Raises:
+        SettingsError: the QoS override of the reliability is none of `RELIABILITIES`.
+    """
+
+    def __init__(self, node: Node, message_type: type, name: str, reliability: str,
+                 on_message: Callable[[Any], None],
+                 on_reopened: Callable[[], None] = lambda: None, depth: int = 1):
+        self._node, self._message_type, self._name = node, message_type, name
+        self._on_message, self._on_reopened, self._depth = on_message, on_reopened, depth
+        self.topic = node.resolve_topic_name(name)
+        self._setting = self._overridden(reliability)
+        self.reliability = agreed_reliability(self._setting, [])
+        self._subscription = self._timer = None
+
+    def _overridden(self, reliability: str) -> str:
+        name = f'qos_overrides.{self.topic}.subscription.reliability'
+        if not self._node.has_parameter(name):
+            self._node.declare_parameter(name, reliability)
+        value = str(self._node.get_parameter(name).value)
+        if value not in RELIABILITIES:
+            raise SettingsError(
+                f'{name}: {value!r} is not one of {", ".join(map(repr, RELIABILITIES))}')
+        return value
+
+    def open(self) -> None:
+        """Subscribe, and begin to follow the publishers' reliability."""
+        self.reliability = agreed_reliability(self._setting, self.offered())
+        self._subscribe()
+        self._timer = self._node.create_timer(
+            CHECK_PERIOD_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._subscription = self._timer = None
+
+    def offered(self) -> list[ReliabilityPolicy]:
+        """Reliability of each publisher."""
+        return [info.qos_profile.reliability
+                for info in self._node.get_publishers_info_by_topic(self.topic)]
+
+    def _subscribe(self) -> None:
+        self._subscription = self._node.create_subscription(
+            self._message_type, self._name, self._on_message,
+            image_qos(self.reliability, self._depth), qos_overriding_options=QoSOverridingOptions(
+                (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)))
+
+    def _check(self) -> None:
+        wanted = agreed_reliability(self._setting, self.offered())
+        if wanted == self.reliability:
+            return
+        self.reliability = wanted
+        self._node.destroy_subscription(self._subscription)
+        self._subscribe()
+        self._node.get_logger().info(
+            f'{self.topic}: subscribed anew as {wanted.name.lower()}, to match its publishers')
+        self._on_reopened()
+
+
 class ImageInput:
     """Subscribes to `image` (or `image/compressed`) and, if asked to, to `camera_info`.
-
-    With reliability 'auto' the image subscription is made anew whenever what all publishers
-    offer has changed. QoS overriding parameters of the image topic win over the setting.
 
     Args:
         node: the node that subscribes.
@@ -41,51 +115,38 @@ class ImageInput:
                  on_image: Callable[[Image | CompressedImage], None],
                  on_camera_info: Callable[[CameraInfo], None] | None = None,
                  on_reopened: Callable[[], None] = lambda: None, depth: int = 1):
-        self._node = node
-        self._transport = transport
-        self._name = 'image' if transport == 'raw' else 'image/compressed'
-        self._on_image, self._on_camera_info = on_image, on_camera_info
-        self._on_reopened, self._depth = on_reopened, depth
-        self.topic = node.resolve_topic_name(self._name)
+        self._node, self._on_camera_info = node, on_camera_info
+        self._images = FollowingSubscription(
+            node, *((Image, 'image') if transport == 'raw' else
+                    (CompressedImage, 'image/compressed')),
+            reliability, on_image, on_reopened, depth)
+        self.topic = self._images.topic
         self.camera_info_topic = node.resolve_topic_name('camera_info')
-        self._setting = self._overridden(reliability)
-        self.reliability = agreed_reliability(self._setting, [])
-        self._image_subscription = self._info_subscription = self._timer = None
+        self._info_subscription = None
 
-    def _overridden(self, reliability: str) -> str:
-        name = f'qos_overrides.{self.topic}.subscription.reliability'
-        if not self._node.has_parameter(name):
-            self._node.declare_parameter(name, reliability)
-        value = str(self._node.get_parameter(name).value)
-        if value not in RELIABILITIES:
-            raise SettingsError(
-                f'{name}: {value!r} is not one of {", ".join(map(repr, RELIABILITIES))}')
-        return value
+    @property
+    def reliability(self) -> ReliabilityPolicy:
+        """What the image subscription asks for at present."""
+        return self._images.reliability
 
     def open(self) -> None:
         """Subscribe, and begin to follow the publishers' reliability."""
-        self.reliability = agreed_reliability(self._setting, self.offered())
-        self._subscribe()
+        self._images.open()
         if self._on_camera_info is not None:
             self._info_subscription = self._node.create_subscription(
                 CameraInfo, 'camera_info', self._on_camera_info, camera_info_qos(),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies())
-        self._timer = self._node.create_timer(
-            CHECK_PERIOD_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def close(self) -> None:
         """Unsubscribe."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-        for subscription in (self._image_subscription, self._info_subscription):
-            if subscription is not None:
-                self._node.destroy_subscription(subscription)
-        self._image_subscription = self._info_subscription = self._timer = None
+        self._images.close()
+        if self._info_subscription is not None:
+            self._node.destroy_subscription(self._info_subscription)
+        self._info_subscription = None
 
     def offered(self) -> list[ReliabilityPolicy]:
         """Reliability of each of the image's publishers."""
-        return [info.qos_profile.reliability
-                for info in self._node.get_publishers_info_by_topic(self.topic)]
+        return self._images.offered()
 
     def num_incompatible(self, offered: list[ReliabilityPolicy]) -> int:
         """How many of these publishers offer less than the subscription asks for."""
@@ -100,20 +161,3 @@ class ImageInput:
             if transports and self._node.count_publishers(topic):
                 found.append((topic, transports[0]))
         return found
-
-    def _subscribe(self) -> None:
-        self._image_subscription = self._node.create_subscription(
-            Image if self._transport == 'raw' else CompressedImage, self._name, self._on_image,
-            image_qos(self.reliability, self._depth), qos_overriding_options=QoSOverridingOptions(
-                (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)))
-
-    def _check(self) -> None:
-        wanted = agreed_reliability(self._setting, self.offered())
-        if wanted == self.reliability:
-            return
-        self.reliability = wanted
-        self._node.destroy_subscription(self._image_subscription)
-        self._subscribe()
-        self._node.get_logger().info(
-            f'{self.topic}: subscribed anew as {wanted.name.lower()}, to match its publishers')
-        self._on_reopened()

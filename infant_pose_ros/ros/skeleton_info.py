@@ -10,7 +10,7 @@ from typing import Any
 from std_msgs.msg import String
 
 from infant_pose_ros.config import Settings
-from infant_pose_ros.geometry.growth import resolve_body_length
+from infant_pose_ros.filtering.scale import known_scale, Scale
 from infant_pose_ros.ros.keypoints import KEYPOINT_DTYPE
 from infant_pose_ros.skeleton import (
     BONES,
@@ -21,6 +21,7 @@ from infant_pose_ros.skeleton import (
     SIDES,
     TrackState,
 )
+from infant_pose_ros.structures import FrameResult
 
 FORMAT_VERSION = 1
 UNITS = {'x': 'm', 'y': 'm', 'z': 'm', 'u': 'px', 'v': 'px', 'score': '0..1', 'sx': 'm',
@@ -29,31 +30,66 @@ UNITS = {'x': 'm', 'y': 'm', 'z': 'm', 'u': 'px', 'v': 'px', 'score': '0..1', 's
 _LENGTH_ORIGINS = {
     'given': 'body_length_m as given',
     'age': 'median body length at age_months',
+    'estimated': "estimated from the main infant's pictures",
     'assumed': 'an assumed body length: set body_length_m or age_months for true sizes'}
+_POSITIONS = {
+    'depth': 'metric: measured in the depth pictures',
+    'reprojection': 'metric as far as the scale is true: placed by the camera_info and the size '
+                    'in the picture',
+    'none': 'unknown: no usable camera_info; x y z are relative to the pelvis'}
 
 
-def describe_space(settings, is_absolute: bool) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """What is known of size and place at present: `placement` 'depth', 'reprojection' or 'none',
+    and the `scale` of the main infant.
+    """
+
+    placement: str
+    scale: Scale
+
+    @classmethod
+    def before_pictures(cls, settings: Settings) -> Space:
+        """As long as no frame was answered."""
+        return cls('none', known_scale(settings))
+
+    @classmethod
+    def of(cls, result: FrameResult, is_absolute: bool) -> Space:
+        """After a frame that was answered with, or without, a usable camera."""
+        by_depth = is_absolute and result.placement == 'depth'
+        return cls('depth' if by_depth else 'reprojection' if is_absolute else 'none',
+                   Scale(result.body_length_m, result.scale_std, result.scale_origin))
+
+    def differs(self, other: Space) -> bool:
+        """Whether it is worth telling anew."""
+        return ((self.placement, self.scale.origin) != (other.placement, other.scale.origin)
+                or abs(self.scale.length_m - other.scale.length_m) > 0.01 * other.scale.length_m)
+
+
+def describe_space(space: Space) -> dict[str, Any]:
     """Which of the 3D numbers are metric, and which only relative."""
-    length_m, origin = resolve_body_length(settings.body_length_m, settings.age_months)
+    is_absolute, scale = space.placement != 'none', space.scale
     return {
         'is_absolute': is_absolute,
         'origin': 'camera optical frame' if is_absolute else 'pelvis of each infant',
         'axes': 'x right, y down, z forward, as the camera optical frame',
-        'position': 'metric: placed by the camera_info' if is_absolute else
-                    'unknown: no usable camera_info; x y z are relative to the pelvis',
-        'scale': _LENGTH_ORIGINS[origin], 'scale_is_assumed': origin == 'assumed',
-        'body_length_m': length_m}
+        'placement': space.placement, 'position': _POSITIONS[space.placement],
+        'scale': _LENGTH_ORIGINS[scale.origin], 'scale_origin': scale.origin,
+        'scale_is_assumed': scale.origin == 'assumed',
+        'scale_relative_std': round(scale.relative_std, 4),
+        'body_length_m': scale.length_m,
+        'standard_deviations': 'sx sy sz contain the uncertainty of the scale'}
 
 
 def skeleton_info(settings: Settings, description: dict[str, Any],
-                  is_absolute: bool) -> dict[str, Any]:
+                  space: Space) -> dict[str, Any]:
     """The content of `~/skeleton_info`.
 
     Args:
         settings: a PoseNodeSettings.
         description: what the pipeline says of itself: 'models' with names and hashes, 'device',
             'precision'.
-        is_absolute: whether a CameraInfo places the root in the camera frame.
+        space: what is known of size and place at present.
     """
     return {
         'version': FORMAT_VERSION, 'camera': settings.camera_name,
@@ -66,7 +102,7 @@ def skeleton_info(settings: Settings, description: dict[str, Any],
         'fields': {name: {'offset': KEYPOINT_DTYPE.fields[name][1], 'unit': UNITS[name]}
                    for name in KEYPOINT_DTYPE.names},
         'missing': 'NaN', 'stamps': "the image's own", 'angle_unit': 'rad',
-        'space': describe_space(settings, is_absolute),
+        'space': describe_space(space),
         'models': description['models'],
         'device': description['device'], 'precision': description['precision'],
         'settings': dataclasses.asdict(settings)}

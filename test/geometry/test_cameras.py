@@ -21,8 +21,28 @@ LENSES = {
     'rational_polynomial': Camera(
         600, 610, 320, 240, 640, 480, 'rational_polynomial',
         [0.3, 0.05, 0.001, -0.001, 0.01, 0.5, 0.1, 0.02]),
+    'rational_polynomial with 12': Camera(
+        400, 405, 320, 240, 640, 480, 'rational_polynomial',
+        [0.2, 0.05, 0.001, -0.001, 0.01, 0.5, 0.1, 0.02, 0.002, -0.001, 0.001, 0.002]),
+    'rational_polynomial with 14': Camera(
+        400, 405, 320, 240, 640, 480, 'rational_polynomial',
+        [0.2, 0.05, 0.001, -0.001, 0.01, 0.5, 0.1, 0.02, 0.002, -0.001, 0.001, 0.002, 0.03,
+         -0.02]),
     'equidistant': Camera(
         300, 305, 320, 240, 640, 480, 'equidistant', [0.05, 0.01, 0.001, 0.002]),
+}
+#: Lenses that bend the picture hard, with the widest ray that they see.
+WIDE_LENSES = {
+    'barrel': (Camera(420, 420, 320, 240, 640, 480, 'plumb_bob',
+                      [-0.32, 0.12, 0.001, -0.001, -0.02]), 1.1),
+    'pincushion': (Camera(500, 500, 320, 240, 640, 480, 'plumb_bob',
+                          [0.35, 0.2, 0.002, -0.001, 0.1]), 0.68),
+    'rational': (Camera(300, 300, 320, 240, 640, 480, 'rational_polynomial',
+                        [2.0, 0.5, 0.0002, 0, 0.02, 2.4, 1.0, 0.1]), 3.0),
+    'depth camera': (Camera(600, 600, 320, 240, 640, 480, 'rational_polynomial',
+                            [0.45, -2.6, 0.0007, -0.0003, 1.5, 0.33, -2.4, 1.4]), 0.64),
+    'fisheye': (Camera(250, 250, 320, 240, 640, 480, 'equidistant',
+                       [0.02, -0.005, 0.001, 0]), 6.0),
 }
 
 
@@ -71,6 +91,27 @@ def test_missing_points_stay_missing_and_spoil_no_others(name):
     assert np.isnan(undistort_to_rays(camera, np.full((16, 2), np.nan))).all()
     assert undistort_to_rays(camera, np.zeros((0, 2))).shape == (0, 2)
     assert project(camera, np.zeros((0, 3))).shape == (0, 2)
+
+
+@pytest.mark.parametrize('name', WIDE_LENSES)
+def test_strong_distortion_is_removed_up_to_the_corners(name):
+    camera, widest = WIDE_LENSES[name]
+    radius, turn = np.meshgrid(np.linspace(0, widest, 30), np.linspace(0, 2 * np.pi, 24))
+    rays = np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1).reshape(-1, 2)
+    pixels = project(camera, np.column_stack([rays, np.ones(len(rays))]))
+    inside = ((pixels >= 0) & (pixels <= (639, 479))).all(axis=1)
+    reach_px = np.linalg.norm(pixels[inside] - (320, 240), axis=1).max()
+    assert reach_px > 330                   # of 400 in the corner
+    bent_px = np.abs(pixels - (rays * (camera.fx, camera.fy) + (320, 240)))[inside].max()
+    assert bent_px > 5
+    np.testing.assert_allclose(undistort_to_rays(camera, pixels[inside]), rays[inside], atol=1e-6)
+
+
+def test_an_ideal_fisheye_has_no_coefficients_but_is_no_pinhole():
+    camera = Camera(100, 100, 0, 0, 640, 480, 'fisheye', [0, 0, 0, 0])
+    assert camera.distortion_model == 'equidistant' and camera.has_distortion
+    np.testing.assert_allclose(project(camera, [1, 0, 1]), [100 * np.pi / 4, 0], atol=1e-9)
+    np.testing.assert_allclose(undistort_to_rays(camera, [100 * np.pi / 4, 0]), [1, 0], atol=1e-9)
 
 
 def test_a_pixel_that_the_lens_can_not_see_has_no_ray():

@@ -35,6 +35,29 @@ def test_zero_coefficients_mean_no_distortion():
     assert decode_camera_info(message).distortion_model == ''
 
 
+@pytest.mark.parametrize('name', ['equidistant', 'fisheye', 'kannala_brandt4'])
+def test_an_equidistant_lens_without_further_terms_is_kept(name):
+    message = encode_camera_info(a_camera(), Header())
+    message.distortion_model, message.d = name, [0.0] * 4
+    camera = decode_camera_info(message)
+    assert camera.distortion_model == 'equidistant' and camera.has_distortion
+    message.d = []
+    assert not decode_camera_info(message).has_distortion
+
+
+@pytest.mark.parametrize('binning', [1, 2])
+def test_a_region_of_interest_sees_the_same_rays(binning):
+    message = encode_camera_info(a_camera(), Header())
+    message.roi.x_offset, message.roi.y_offset = 100, 40
+    message.roi.width, message.roi.height = 400, 400
+    message.binning_x = message.binning_y = binning
+    point = [0.1, -0.05, 1.0]
+    full_px = geometry.project(a_camera(), point)
+    cut_px = geometry.project(decode_camera_info(message), point)
+    # The middle of a binned pixel is the middle of those that it is made of.
+    assert cut_px == pytest.approx((full_px - (100, 40) + 0.5) / binning - 0.5)
+
+
 def test_region_of_interest_and_binning_move_and_scale_the_camera():
     message = encode_camera_info(a_camera(), Header())
     message.roi.x_offset, message.roi.y_offset = 100, 40

@@ -1,8 +1,17 @@
 import json
 
+import pytest
+
 from infant_pose_ros.config import PoseNodeSettings
-from infant_pose_ros.ros.skeleton_info import encode_skeleton_info, skeleton_info
+from infant_pose_ros.filtering.scale import Scale
+from infant_pose_ros.ros.skeleton_info import (
+    describe_space,
+    encode_skeleton_info,
+    skeleton_info,
+    Space,
+)
 from infant_pose_ros.skeleton import BONES, KEYPOINT_NAMES
+from infant_pose_ros.structures import FrameResult
 
 DESCRIPTION = {'models': {'pose': {'sha256': 'ab12'}}, 'device': 'cpu', 'precision': 'fp32'}
 
@@ -10,7 +19,7 @@ DESCRIPTION = {'models': {'pose': {'sha256': 'ab12'}}, 'device': 'cpu', 'precisi
 def test_names_bones_units_and_settings_come_through_json():
     settings = PoseNodeSettings(camera_name='cot', body_length_m=0.55)
     content = json.loads(encode_skeleton_info(
-        skeleton_info(settings, DESCRIPTION, is_absolute=True)).data)
+        skeleton_info(settings, DESCRIPTION, Space.before_pictures(settings))).data)
     assert content['keypoints'] == list(KEYPOINT_NAMES)
     assert [tuple(bone) for bone in content['bones']] == list(BONES)
     assert content['fields']['track'] == {'offset': 38, 'unit': 'id'}
@@ -20,13 +29,43 @@ def test_names_bones_units_and_settings_come_through_json():
     assert content['joint_angles']['r_elbow'] == ['r_shoulder', 'r_elbow', 'r_wrist']
 
 
+def space_of(settings, is_absolute, placement='none', **scale):
+    scale = {'body_length_m': 0.6, 'scale_origin': 'assumed', 'scale_std': 0.15, **scale}
+    result = FrameResult(1.0, (), None, {}, placement=placement, **scale)
+    return describe_space(Space.of(result, is_absolute))
+
+
 def test_it_says_what_is_metric_and_what_is_relative():
-    relative = skeleton_info(PoseNodeSettings(), DESCRIPTION, is_absolute=False)['space']
+    settings = PoseNodeSettings()
+    relative = space_of(settings, False)
     assert relative['origin'] == 'pelvis of each infant' and relative['scale_is_assumed']
-    given = PoseNodeSettings(body_length_m=0.55)
-    absolute = skeleton_info(given, DESCRIPTION, is_absolute=True)['space']
-    assert absolute['origin'] == 'camera optical frame' and not absolute['scale_is_assumed']
-    assert absolute['body_length_m'] == 0.55
+    assert relative['placement'] == 'none' and relative['scale_relative_std'] == 0.15
+    given = space_of(settings, True, 'reprojection', body_length_m=0.55, scale_origin='given',
+                     scale_std=0.02)
+    assert given['origin'] == 'camera optical frame' and not given['scale_is_assumed']
+    assert given['body_length_m'] == 0.55 and given['placement'] == 'reprojection'
+    by_depth = space_of(settings, True, 'depth', scale_origin='estimated', scale_std=0.04)
+    assert by_depth['placement'] == 'depth' and 'depth pictures' in by_depth['position']
+    assert by_depth['scale_origin'] == 'estimated' and not by_depth['scale_is_assumed']
+
+
+def test_a_camera_without_an_infant_in_view_is_absolute_all_the_same():
+    assert space_of(PoseNodeSettings(), True, 'none')['placement'] == 'reprojection'
+
+
+def test_before_pictures_the_settings_tell_the_scale():
+    space = Space.before_pictures(PoseNodeSettings(age_months=2.0))
+    assert space.placement == 'none' and space.scale.origin == 'age'
+    assert space.scale.length_m == pytest.approx(0.577461)
+
+
+def test_small_changes_of_the_scale_are_not_told():
+    def space(length_m, origin='estimated', placement='depth'):
+        return Space(placement, Scale(length_m, 0.04, origin))
+    assert not space(0.600).differs(space(0.605))
+    assert space(0.600).differs(space(0.610))
+    assert space(0.6).differs(space(0.6, origin='age'))
+    assert space(0.6).differs(space(0.6, placement='reprojection'))
 
 
 def test_what_json_lacks_becomes_null_or_text(tmp_path):

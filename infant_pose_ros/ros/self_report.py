@@ -1,0 +1,49 @@
+"""What a pose_node tells of its inputs, its models and the space that it works in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infant_pose_ros.ros.camera_memory import CameraMemory
+from infant_pose_ros.ros.diagnostics import process_memory_mb
+from infant_pose_ros.ros.faults import InputStatus
+from infant_pose_ros.ros.image_input import ImageInput
+from infant_pose_ros.ros.skeleton_info import describe_space, Space
+
+
+def input_status(images: ImageInput, transport: str, camera: CameraMemory) -> InputStatus:
+    """What the graph tells of the inputs now."""
+    offered = images.offered()
+    return InputStatus(
+        topic=images.topic, transport=transport, num_publishers=len(offered),
+        num_incompatible=images.num_incompatible(offered),
+        other_topics=tuple(images.image_topics()), camera_info_topic=images.camera_info_topic,
+        has_camera_info=camera.camera is not None, camera_info_arrives=camera.arrives,
+        camera_error=camera.error)
+
+
+def memory_values() -> dict[str, str]:
+    """Memory of this process, for /diagnostics."""
+    memory_mb = process_memory_mb()
+    return {'memory_mb': 'unknown' if memory_mb is None else f'{memory_mb:.0f}'}
+
+
+def pipeline_values(description: dict[str, Any], images: ImageInput, space: Space,
+                    camera: CameraMemory) -> dict[str, str]:
+    """Models, device, inputs, scale and placement, for /diagnostics.
+
+    Args:
+        description: what the pipeline says of itself.
+    """
+    told = describe_space(space)
+    values = {
+        'device': description['device'], 'precision': description['precision'],
+        'image_topic': images.topic, 'reliability': images.reliability.name.lower(),
+        'placement': told['placement'], 'position': told['position'],
+        'body_length': f'{told["body_length_m"]:.3f} m +- {told["scale_relative_std"]:.0%}: '
+                       f'{told["scale"]}'}
+    values.update((f'{task}_model', f'{model["name"]} ({model["sha256"][:12]})')
+                  for task, model in description['models'].items())
+    if camera.camera is not None:
+        values['camera_info'] = f'{camera.camera.width}x{camera.camera.height}'
+    return values
