@@ -57,6 +57,7 @@ class Following:
         self._roi = roi_box(settings, size_wh)
         odds = settings.infant_score_min / (1.0 - settings.infant_score_min)
         self._log_odds_min = math.log(odds)
+        self._looks_for_adults = settings.adult_policy != 'off'
 
     # From tracks and detections to what is read
 
@@ -164,7 +165,7 @@ class Following:
         state.misses = {key: count for key, count in state.misses.items() if key in alive}
         state.hidden = alive - set(chosen)
         infants = [infant for infant in infants if infant.track not in ended]
-        state.choose_main(infants)
+        self._choose_main(infants)
         return tuple(sorted(infants, key=lambda infant: (infant.track != state.main_track,
                                                          -infant.score.mean())))
 
@@ -245,14 +246,20 @@ class Following:
         people = [known.get(row) or state.people.add(
             0, candidate.pose_2d.keypoints_px, self._stamp_s)
             for row, candidate in enumerate(newcomers)]
+        is_other = []
         for person, candidate in zip(people, newcomers):
-            self._weigh(person, candidate)
+            log_odds = _log_odds(candidate)
+            is_other.append(bool(person.track) and self._looks_for_adults and person.differs(
+                log_odds, self._log_odds_min))
+            if not is_other[-1]:
+                person.weigh(log_odds)
+                person.see(candidate.pose_2d.keypoints_px, self._stamp_s, True)
         order = sorted(range(len(newcomers)), key=lambda row: (
             self._looks_adult(people[row]), not people[row].track, -newcomers[row].score))
         for row in order:
             person, candidate = people[row], newcomers[row]
-            is_adult = self._looks_adult(person)
-            if is_adult and self._settings.adult_policy == 'refuse':
+            is_adult = is_other[row] or self._looks_adult(person)
+            if is_other[row] or (is_adult and self._settings.adult_policy == 'refuse'):
                 continue
             if not is_adult:
                 self._make_room()
@@ -260,6 +267,7 @@ class Following:
                 continue
             person.track = state.tracker.begin(
                 candidate.pose_2d, candidate.pose_3d, person.track or None).id
+            person.doubts = None
             begun[person.track] = candidate
         return begun
 
@@ -271,32 +279,28 @@ class Following:
                 self._state.tracker.end(track.id)
 
     def _end_adults(self) -> None:
-        """End tracks beyond `max_infants`, adults' first, and of those who turned out adults."""
+        """End tracks of adults, also in an infant's place, and beyond `max_infants`."""
         tracks = sorted(self._state.tracker.tracks,
                         key=lambda track: (self._is_adult(track.id), -track.score))
         for place, track in enumerate(tracks):
+            person = self._state.people.of(track.id)
             is_refused = self._settings.adult_policy == 'refuse' and self._is_adult(track.id)
-            if is_refused or place >= self._settings.max_infants:
+            is_another = self._looks_for_adults and person is not None and person.is_another(
+                self._log_odds_min)
+            if is_refused or is_another or place >= self._settings.max_infants:
                 self._state.tracker.end(track.id)
 
     # Infants and adults
 
     def _remember(self, track_id: int, candidate: Candidate) -> None:
         """Where a track's person is, and what its proportions say."""
-        if candidate.score < self._settings.track_score_min:
-            return
         person = self._state.people.of(track_id)
         if person is not None:
-            self._weigh(person, candidate)
-
-    def _weigh(self, person: Person, candidate: Candidate) -> None:
-        person.see(candidate.pose_2d.keypoints_px, self._stamp_s, candidate.is_confirmed)
-        pose_3d = candidate.pose_3d
-        person.weigh(infant_log_odds(
-            candidate.pose_2d.keypoints_px, None if pose_3d is None else pose_3d.keypoints_m))
+            person.follow(_log_odds(candidate), candidate.score, candidate.pose_2d.keypoints_px,
+                          self._stamp_s, candidate.is_confirmed)
 
     def _looks_adult(self, person: Person) -> bool:
-        return self._settings.adult_policy != 'off' and person.log_odds < self._log_odds_min
+        return self._looks_for_adults and person.log_odds < self._log_odds_min
 
     def _is_adult(self, track_id: int) -> bool:
         """Whether enough readings of a track say that it is an adult's."""
@@ -305,6 +309,13 @@ class Following:
             self._looks_adult(person))
 
     # What is told
+
+    def _choose_main(self, infants: list[TrackedInfant]) -> None:
+        """The main one is an infant, where there is one, and stays so."""
+        no_adults = [infant for infant in infants if not self._is_adult(infant.track)]
+        if no_adults and self._is_adult(self._state.main_track):
+            self._state.main_track = 0
+        self._state.choose_main(no_adults or infants)
 
     def _infants(self, chosen: dict[int, Candidate]) -> list[TrackedInfant]:
         """The answers about all tracks, but for those that can't tell where they are."""
@@ -323,6 +334,12 @@ class Following:
 
     def _seen(self, pose: Pose2D) -> np.ndarray:
         return seen_keypoints(pose, self._settings.keypoint_score_min)
+
+
+def _log_odds(candidate: Candidate) -> float:
+    pose_3d = candidate.pose_3d
+    return infant_log_odds(candidate.pose_2d.keypoints_px,
+                           None if pose_3d is None else pose_3d.keypoints_m)
 
 
 def _infant(track: Track, estimate: TrackEstimate, candidate: Candidate | None) -> TrackedInfant:

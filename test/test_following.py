@@ -168,6 +168,20 @@ def test_adults_are_refused_preferred_less_or_taken_as_anybody():
             assert (result.infants[0].box_xyxy[0] > 160) == is_infant
 
 
+def test_an_adult_who_is_read_in_an_infants_place_is_not_followed():
+    scene = Scene(small((160.0, 120.0)))
+    with pipeline_of(scene, detect_every=10) as pipeline:
+        run(pipeline, 30)
+        scene.score = 0.5       # somebody leans into the picture ...
+        run(pipeline, 2, 30)
+        scene.score, scene.bodies = 0.9, [adult_px((160.0, 110.0))]
+        leaning = run(pipeline, 40, 32)
+        assert not any(result.infants for result in leaning[10:])
+        scene.bodies = [small((160.0, 120.0))]      # ... and goes
+        back = run(pipeline, UNSURE_DETECT_EVERY + 1, 72)[-1]
+    assert [infant.track for infant in back.infants] == [1]
+
+
 def test_an_infant_takes_an_adults_place():
     scene = Scene(adult_px((80.0, 100.0)))
     with pipeline_of(scene, adult_policy='prefer', detect_every=10) as pipeline:
@@ -176,6 +190,16 @@ def test_an_infant_takes_an_adults_place():
         last = run(pipeline, 20, 20)[-1]
     assert [infant.track for infant in last.infants] == [2]
     assert last.infants[0].box_xyxy[0] > 160
+
+
+def test_the_main_one_is_an_infant():
+    scene = Scene(adult_px((80.0, 100.0)))
+    with pipeline_of(scene, adult_policy='prefer', detect_every=10, max_infants=2) as pipeline:
+        assert run(pipeline, 20)[-1].main_track == 1
+        scene.bodies.append(small((250.0, 120.0)))
+        last = run(pipeline, 20, 20)[-1]
+    assert [infant.track for infant in last.infants] == [2, 1]
+    assert last.main_track == 2
 
 
 def test_a_track_that_turns_out_an_adults_ends_and_an_infant_is_not_blamed_for_it():

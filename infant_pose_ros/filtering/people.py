@@ -14,6 +14,14 @@ from infant_pose_ros.filtering.association import match, return_costs
 MOST_READINGS, MOST_READINGS_UNFOLLOWED = 300, 4
 #: One reading says no more than this, a logarithm of odds.
 _MOST_LOG_ODDS = 4.0
+#: A reading that scores less than this share of the usual is disturbed: something gets in the way.
+_DISTURBED_SHARE = 0.75
+#: The usual score follows readings by this share of the difference.
+_SCORE_STEP = 0.05
+#: Readings after a disturbance that decide: so many show somebody else, so many the same infant.
+_READINGS_OF_ANOTHER, _READINGS_OF_THE_SAME = 5, 15
+#: Somebody else's evidence is lower by this, a logarithm of odds.
+ANOTHER_LOG_ODDS = 2.0
 
 
 @dataclass(eq=False)
@@ -25,6 +33,9 @@ class Person:
         pose_px: (16, 2) as last read well. anchor_px: as last read when the detector agreed.
         seen_s: stamp of `pose_px`, s.
         log_odds: mean evidence for an infant over `readings`.
+        score: the usual one of a reading.
+        doubts: evidence of the readings since something got in the way of a track; None where
+            nothing did, or it is out of the way again.
     """
 
     track: int
@@ -33,19 +44,51 @@ class Person:
     seen_s: float
     log_odds: float = 0.0
     readings: int = 0
+    score: float = 0.0
+    doubts: list[float] | None = None
+
+    def follow(self, log_odds: float, score: float, pose_px: np.ndarray, stamp_s: float,
+               is_confirmed: bool) -> None:
+        """Take in a reading of the track.
+
+        After a disturbed one it is in doubt whom the next ones show: an adult who leans over an
+        infant may be read in its place. Until that is clear, what is remembered stays.
+        """
+        if score < _DISTURBED_SHARE * self.score:
+            self.doubts = []
+        elif self.doubts is not None:
+            self.doubts.append(_bounded(log_odds))
+            if len(self.doubts) >= _READINGS_OF_THE_SAME:
+                self.doubts = None
+        if self.doubts is None:
+            self.score += (score - self.score) * (_SCORE_STEP if self.score else 1.0)
+            self.weigh(log_odds)
+            self.see(pose_px, stamp_s, is_confirmed)
+
+    def is_another(self, log_odds_min: float) -> bool:
+        """Whether readings since a disturbance show an adult in place of the infant."""
+        return self.doubts is not None and len(self.doubts) >= _READINGS_OF_ANOTHER and (
+            self.differs(float(np.mean(self.doubts)), log_odds_min))
+
+    def differs(self, log_odds: float, log_odds_min: float) -> bool:
+        """Whether evidence is an adult's, and that of this person is much better."""
+        return log_odds < min(log_odds_min, self.log_odds - ANOTHER_LOG_ODDS)
 
     def weigh(self, log_odds: float) -> None:
         """Take in the evidence of one more reading."""
         most = MOST_READINGS if self.track else MOST_READINGS_UNFOLLOWED
         self.readings = min(self.readings + 1, most)
-        log_odds = min(max(log_odds, -_MOST_LOG_ODDS), _MOST_LOG_ODDS)
-        self.log_odds += (log_odds - self.log_odds) / self.readings
+        self.log_odds += (_bounded(log_odds) - self.log_odds) / self.readings
 
     def see(self, pose_px: np.ndarray, stamp_s: float, is_confirmed: bool) -> None:
         """Take in where the person is."""
         self.pose_px, self.seen_s = pose_px, stamp_s
         if is_confirmed:
             self.anchor_px = pose_px
+
+
+def _bounded(log_odds: float) -> float:
+    return min(max(log_odds, -_MOST_LOG_ODDS), _MOST_LOG_ODDS)
 
 
 @dataclass(eq=False)

@@ -44,6 +44,40 @@ def test_the_anchor_stays_where_the_detector_agreed():
     assert person.anchor_px[0, 0] == 60.0
 
 
+def test_another_who_is_read_in_an_infants_place():
+    person = Person(1, body(), body(), 0.0)
+    for index in range(30):
+        person.follow(2.0, 0.9, body(index), index / 30, False)
+    assert (person.log_odds, person.doubts, person.pose_px[0, 0]) == (2.0, None, 29.0)
+    person.follow(2.0, 0.6, body(40), 1.0, False)        # something gets in the way: 0.6 < 0.675
+    for _ in range(5):
+        assert not person.is_another(-1.1)
+        person.follow(-2.0, 0.9, body(60), 1.1, True)
+    assert person.is_another(-1.1)
+    assert not person.is_another(-2.1)
+    # What was remembered before stays.
+    assert (person.log_odds, person.pose_px[0, 0], person.anchor_px[0, 0]) == (2.0, 29.0, 0.0)
+
+
+def test_a_doubt_that_is_cleared():
+    person = Person(1, body(), body(), 0.0)
+    for _ in range(10):
+        person.follow(2.0, 0.9, body(), 0.0, False)
+    person.follow(2.0, 0.5, body(), 0.5, False)
+    for _ in range(15):
+        person.follow(1.0, 0.9, body(5), 1.0, False)
+        assert not person.is_another(-1.1)
+    assert person.doubts is None
+    assert person.pose_px[0, 0] == 5.0
+
+
+def test_weak_evidence_is_no_other_person():
+    person = Person(1, body(), body(), 0.0, log_odds=0.3)
+    assert not person.differs(-1.5, -1.1)       # an infant that lies on its side
+    assert person.differs(-1.8, -1.1)
+    assert not Person(1, body(), body(), 0.0, log_odds=3.0).differs(0.0, -1.1)
+
+
 def test_the_missing_are_recognised_and_the_living_are_not():
     memory = PeopleMemory()
     one, two = memory.add(1, body(0.0), 0.0), memory.add(2, body(200.0), 0.0)
