@@ -195,11 +195,23 @@ class PipelineSettings(Settings):
         low=0.0, high=20.0)
     smoothing: bool = setting(True, 'Smooth with the Kalman filter; false passes raw poses on.')
     acceleration_std_3d: float = setting(
-        3.0, 'How hard keypoints may accelerate, m/s^2 (standard deviation): less is smoother.',
-        low=0.01, high=1000.0)
+        0.55, 'How hard wrists and ankles may accelerate without surprise, m/s^2 (standard '
+        'deviation; other keypoints less): less is smoother.', low=0.01, high=1000.0)
     acceleration_std_2d: float = setting(
-        2500.0, 'The same in the picture, px/s^2 for a picture 640 px wide.',
+        250.0, 'The same in the picture, px/s^2 for a picture 640 px wide.',
         low=1.0, high=1e6)
+    smoothing_lag_ms: float = setting(
+        54.0, 'Time constant that calms the published pose of a still keypoint, ms; it shortens '
+        'as the keypoint moves. 0 leaves the Kalman filter alone.', low=0.0, high=1000.0)
+    keypoint_score_hysteresis: float = setting(
+        0.05, 'A keypoint that was not seen must score this much more than keypoint_score_min '
+        'to be seen again.', low=0.0, high=1.0)
+    bone_stiffness: float = setting(
+        0.25, 'How stiffly the published pose keeps to the bone lengths learned from each infant; '
+        '0 leaves them free. It matters for hidden limbs.', low=0.0, high=100.0)
+    swap_patience_s: float = setting(
+        0.7, 'Left and right exchanged in a reading are put back, until readings insist for so '
+        'long, s; 0 believes every reading.', low=0.0, high=60.0)
     gate_sigma: float = setting(
         5.0, 'A measurement further than this many standard deviations from the prediction is '
         'left out.', low=1.0, high=100.0)
@@ -247,8 +259,8 @@ class CameraNodeSettings(Settings):
     """Parameters of camera_node."""
 
     source: str = setting(
-        '', 'A video file, a folder of pictures, or a webcam (/dev/video0 or its number); empty '
-        'plays the bundled clip.', read_only=True)
+        '', 'A video file, a folder of pictures, a bag, or a webcam (/dev/video0 or its number); '
+        'empty plays the bundled clip.', read_only=True)
     camera_info: str = setting(
         '', 'ROS camera_info YAML; empty takes the one beside the source, if any.',
         read_only=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.filtering.kalman import KeypointFilterBank
+from infant_pose_ros.filtering.bones import BoneMemory
+from infant_pose_ros.filtering.filters import PoseFilters, RawPose
+from infant_pose_ros.filtering.swaps import SwapWatch
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.skeleton import NUM_KEYPOINTS, TrackState
 from infant_pose_ros.structures import Pose2D, Pose3D
 
 MAX_TRACK_ID = 65535
-#: `acceleration_std_2d` is meant for a picture of this width, px.
-REFERENCE_WIDTH_PX = 640.0
+_NOTHING: RawPose = (None, None)
 
 
 def seen_keypoints(pose: Pose2D, score_min: float) -> np.ndarray:
@@ -66,80 +68,57 @@ class TrackEstimate:
     score: np.ndarray
 
 
+@dataclass(eq=False)
 class _Infant:
-    """One track's filters and memory."""
+    """What is remembered of one track beside its filters."""
 
-    def __init__(self, track_id: int, bank_2d: KeypointFilterBank, bank_3d: KeypointFilterBank):
-        self.id = track_id
-        self.bank_2d, self.bank_3d = bank_2d, bank_3d
-        self.is_absolute = False
-        self.is_new = True
-        self.unseen_s = 0.0
-        self.mean_score = 0.0
-        self.last_score = np.zeros(NUM_KEYPOINTS)
-        self.held_px = np.full((NUM_KEYPOINTS, 2), np.nan)
-        self.bias_m2 = np.zeros((NUM_KEYPOINTS, 3, 3))
+    id: int
+    is_new: bool = True
+    unseen_s: float = 0.0
+    mean_score: float = 0.0
+    last_score: np.ndarray = field(default_factory=lambda: np.zeros(NUM_KEYPOINTS))
+    was_seen: np.ndarray = field(default_factory=lambda: np.ones(NUM_KEYPOINTS, bool))
+    held_px: np.ndarray = field(default_factory=lambda: np.full((NUM_KEYPOINTS, 2), np.nan))
 
     def predict(self, dt_s: float) -> None:
         self.is_new = False
-        if dt_s > 0.0:
-            self.bank_2d.predict(dt_s)
-            self.bank_3d.predict(dt_s)
-            self.unseen_s += dt_s
-            self.carry()
+        self.unseen_s += dt_s
 
-    def measure(self, pose_2d: Pose2D, pose_3d: Pose3D | None, seen: np.ndarray) -> np.ndarray:
-        """Feed the filters; (16,) bool: whose 2D measurement was believed."""
-        taken = self.bank_2d.correct(pose_2d.keypoints_px, pose_2d.covariance_px2, seen)
-        if pose_3d is not None:
-            if pose_3d.is_absolute != self.is_absolute:
-                self.bank_3d.reset(np.ones(NUM_KEYPOINTS, bool))
-                self.is_absolute = pose_3d.is_absolute
-            taken_3d = self.bank_3d.correct(pose_3d.keypoints_m, pose_3d.noise_m2, seen)
-            self.bias_m2 = np.where(taken_3d[:, None, None],
-                                    pose_3d.covariance_m2 - pose_3d.noise_m2, self.bias_m2)
+    def scored(self, pose_2d: Pose2D, taken: np.ndarray) -> None:
+        """Remember the scores of a pose, of which (16,) `taken` was believed."""
         scores = np.nan_to_num(pose_2d.score)
         self.mean_score = float(scores.mean())
         self.last_score = np.where(taken, scores, self.last_score)
         if taken.any():
             self.unseen_s = 0.0
-        return taken
 
-    def lose(self, predict_max_s: float) -> None:
-        """Put keypoints to sleep that were not seen for longer."""
-        lost_2d = self.bank_2d.unseen_s > predict_max_s
-        self.bank_2d.reset(lost_2d)
-        self.bank_3d.reset(lost_2d | (self.bank_3d.unseen_s > predict_max_s))
-
-    def restart(self) -> None:
-        """Put every filter to sleep, as in a new track."""
-        everything = np.ones(NUM_KEYPOINTS, bool)
-        self.bank_2d.reset(everything)
-        self.bank_3d.reset(everything)
-
-    def carry(self) -> None:
+    def carry(self, now_px: np.ndarray) -> None:
         """Bring the held positions up to date; lost ones move along with the others."""
-        now = self.bank_2d.positions
-        alive = np.isfinite(now[:, 0])
+        alive = np.isfinite(now_px[:, 0])
         both = alive & np.isfinite(self.held_px[:, 0])
-        moved = np.median(now[both] - self.held_px[both], axis=0) if both.any() else 0.0
-        self.held_px = np.where(alive[:, None], now, self.held_px + moved)
+        moved = np.median(now_px[both] - self.held_px[both], axis=0) if both.any() else 0.0
+        self.held_px = np.where(alive[:, None], now_px, self.held_px + moved)
 
-    def snapshot(self) -> Track:
-        return Track(self.id, self.held_px.copy(), self.bank_2d.covariances,
-                     box_around(self.held_px), self.mean_score, self.unseen_s)
+    def reorder(self, order: np.ndarray) -> None:
+        """Keypoint k becomes what `order[k]` (16,) was."""
+        for name in ('last_score', 'was_seen', 'held_px'):
+            setattr(self, name, getattr(self, name)[order])
 
 
 class PoseTracker:
     """All tracks of one camera; time comes only from the stamps that it is given.
 
-    Each frame: `advance` to its stamp, then `begin` and `correct` tracks, then `end_stale`.
+    Each frame: `advance` to its stamp; `unswapped` readings of the tracks; `begin` new ones and
+    `correct_all`; then `end_stale`.
     """
 
     def __init__(self, settings: PipelineSettings):
         """Make a tracker without tracks."""
         self._settings = settings
-        self._infants: dict[int, _Infant] = {}
+        self._infants: list[_Infant] = []
+        self._filters: PoseFilters | None = None
+        self._swaps = SwapWatch(settings.swap_patience_s)
+        self._bones = BoneMemory()
         self._last_id = 0
         self._stamp_s: float | None = None
         self._size_wh: tuple[int, int] | None = None
@@ -147,7 +126,12 @@ class PoseTracker:
     @property
     def tracks(self) -> tuple[Track, ...]:
         """The living tracks, oldest first."""
-        return tuple(infant.snapshot() for infant in self._infants.values())
+        if not self._infants:
+            return ()
+        covariances = self._filters.picture.covariances
+        return tuple(Track(infant.id, infant.held_px.copy(), covariances[row],
+                           box_around(infant.held_px), infant.mean_score, infant.unseen_s)
+                     for row, infant in enumerate(self._infants))
 
     def advance(self, stamp_s: float, size_wh: tuple[int, int]) -> bool:
         """Predict every track to a frame's stamp.
@@ -172,11 +156,45 @@ class PoseTracker:
         must_reset = (dt_s < 0.0 or dt_s > self._settings.gap_reset_s
                       or self._size_wh not in (None, (width, height)))
         self._stamp_s, self._size_wh = stamp_s, (width, height)
-        if must_reset:
-            self._infants.clear()
-        for infant in self._infants.values():
-            infant.predict(dt_s)
+        if must_reset or self._filters is None:
+            self._forget_tracks()
+            self._filters = PoseFilters(self._settings, width)
+        elif dt_s > 0.0:
+            self._filters.predict(dt_s)
+            for row, infant in enumerate(self._infants):
+                infant.predict(dt_s)
+                infant.carry(self._filters.picture.positions[row])
         return must_reset
+
+    def unswapped(self, poses: Mapping[int, Pose2D]) -> dict[int, Pose2D]:
+        """Readings with left and right as their tracks have them.
+
+        To be asked once a frame, before the readings are lifted. A track whose readings insist
+        on the other side for `swap_patience_s` gives in: it is exchanged instead.
+
+        Args:
+            poses: track id -> its reading of this frame.
+
+        Raises:
+            InvalidInputError: there is no such track.
+        """
+        rows = [self._row(track_id) for track_id in poses]
+        if not (self._settings.swap_patience_s > 0.0 and rows):
+            return dict(poses)
+        readings = list(poses.values())
+        seen = np.stack([self._seen(self._infants[row], pose)
+                         for row, pose in zip(rows, readings)])
+        verdict = self._swaps.look(
+            list(poses), self._stamp_s, self._filters.picture.positions[rows],
+            self._filters.picture.covariances[rows],
+            np.stack([pose.keypoints_px for pose in readings]),
+            np.stack([pose.noise_px2 for pose in readings]), seen)
+        for row, order in zip(rows, verdict.track_order):
+            if (order != np.arange(NUM_KEYPOINTS)).any():
+                self._filters.reorder(row, order)
+                self._infants[row].reorder(order)
+        return {track_id: reordered(pose, order)
+                for (track_id, pose), order in zip(poses.items(), verdict.order)}
 
     def begin(self, pose_2d: Pose2D, pose_3d: Pose3D | None,
               track_id: int | None = None) -> Track:
@@ -198,47 +216,43 @@ class PoseTracker:
         if finite.sum() < 2:
             raise InvalidInputError(
                 f'keypoints_px: a track needs 2 finite keypoints to begin, got {finite.sum()}')
-        gate_sigma = self._settings.gate_sigma
-        infant = _Infant(
-            self._next_id() if track_id is None else track_id,
-            KeypointFilterBank(2, self._acceleration_std_2d(), gate_sigma),
-            KeypointFilterBank(3, self._settings.acceleration_std_3d, gate_sigma))
+        if track_id in self._ids():
+            self.end(track_id)
+        infant = _Infant(self._next_id() if track_id is None else track_id)
         infant.held_px = np.where(finite[:, None], pose_2d.keypoints_px, np.nan)
-        infant.measure(pose_2d, pose_3d, self._seen(pose_2d))
-        infant.carry()
-        self._infants[infant.id] = infant
-        return infant.snapshot()
+        self._infants.append(infant)
+        row = self._filters.add_row()
+        self._measure({infant.id: (pose_2d, pose_3d)}, [row])
+        return self.tracks[row]
 
-    def correct(self, track_id: int, pose_2d: Pose2D | None, pose_3d: Pose3D | None
-                ) -> TrackEstimate:
-        """Take this frame's pose into a track and tell the smoothed one.
+    def correct_all(self, poses: Mapping[int, RawPose]) -> dict[int, TrackEstimate]:
+        """Take this frame's poses into all tracks, in one step, and tell the smoothed ones.
 
-        A keypoint that scores less than `keypoint_score_min`, is NaN or lies outside the gate is
-        not measured: it is predicted for `predict_max_s` and then lost. Without `smoothing` the
-        given poses are passed on, less the keypoints that were not seen.
+        A keypoint that scores less than `keypoint_score_min` (a little more, where it was not
+        seen in the frame before), is NaN or lies outside the gate is not measured: it is
+        predicted for `predict_max_s` and then lost. Without `smoothing` the given poses are
+        passed on, less the keypoints that were not seen.
 
         Args:
-            track_id: one of `tracks`.
-            pose_2d: None when nothing was estimated in this frame.
-            pose_3d: None when the pose was not lifted; needs `pose_2d` for its scores.
+            poses: track id -> its pose in the picture (None when nothing was estimated in this
+                frame) and in space (None when it was not lifted; needs the former, for its
+                scores). A track that is left out has neither.
+
+        Returns:
+            Track id -> its estimate, for all tracks.
 
         Raises:
             InvalidInputError: there is no such track, or a 3D pose comes without its 2D pose.
         """
-        infant = self._infant(track_id)
-        if pose_2d is None and pose_3d is not None:
-            raise InvalidInputError('pose_3d: needs pose_2d, whose scores say what was seen')
-        taken = seen = np.zeros(NUM_KEYPOINTS, bool)
-        if pose_2d is not None:
-            if infant.is_new:
-                infant.restart()
-            seen = self._seen(pose_2d)
-            taken = infant.measure(pose_2d, pose_3d, seen)
-        infant.lose(self._settings.predict_max_s)
-        infant.carry()
-        if not self._settings.smoothing:
-            return _raw_estimate(infant, pose_2d, pose_3d, seen)
-        return _smooth_estimate(infant, taken, self._settings.predict_max_s)
+        for track_id in poses:
+            self._row(track_id)
+        return self._corrected(poses, list(range(len(self._infants))))
+
+    def correct(self, track_id: int, pose_2d: Pose2D | None, pose_3d: Pose3D | None
+                ) -> TrackEstimate:
+        """As `correct_all`, for one track; the others are left alone."""
+        poses = {track_id: (pose_2d, pose_3d)}
+        return self._corrected(poses, [self._row(track_id)])[track_id]
 
     def end(self, track_id: int) -> None:
         """End a track; its id is not given out again before all others were.
@@ -246,12 +260,15 @@ class PoseTracker:
         Raises:
             InvalidInputError: there is no such track.
         """
-        self._infant(track_id)
-        del self._infants[track_id]
+        row = self._row(track_id)
+        del self._infants[row]
+        self._filters.remove_row(row)
+        self._swaps.forget([track_id])
+        self._bones.forget([track_id])
 
     def end_stale(self) -> list[int]:
         """End the tracks with no keypoint seen for longer than `track_max_s`; their ids."""
-        ended = [infant.id for infant in self._infants.values()
+        ended = [infant.id for infant in self._infants
                  if infant.unseen_s > self._settings.track_max_s]
         for track_id in ended:
             self.end(track_id)
@@ -259,67 +276,123 @@ class PoseTracker:
 
     def reset(self) -> None:
         """End all tracks and forget the time; ids go on counting."""
-        self._infants.clear()
-        self._stamp_s = self._size_wh = None
+        self._forget_tracks()
+        self._filters = self._stamp_s = self._size_wh = None
 
     def update_settings(self, settings: PipelineSettings) -> None:
         """Take new settings, for running tracks too."""
         self._settings = settings
-        for infant in self._infants.values():
-            infant.bank_2d.configure(self._acceleration_std_2d(), settings.gate_sigma)
-            infant.bank_3d.configure(settings.acceleration_std_3d, settings.gate_sigma)
+        self._swaps.patience_s = settings.swap_patience_s
+        if self._filters is not None:
+            self._filters.configure(settings, self._size_wh[0])
 
-    def _acceleration_std_2d(self) -> float:
-        return self._settings.acceleration_std_2d * self._size_wh[0] / REFERENCE_WIDTH_PX
+    # Inside
 
-    def _seen(self, pose_2d: Pose2D) -> np.ndarray:
-        return seen_keypoints(pose_2d, self._settings.keypoint_score_min)
+    def _corrected(self, poses: Mapping[int, RawPose], rows: list[int]
+                   ) -> dict[int, TrackEstimate]:
+        for pose_2d, pose_3d in poses.values():
+            if pose_2d is None and pose_3d is not None:
+                raise InvalidInputError('pose_3d: needs pose_2d, whose scores say what was seen')
+        for row in rows:
+            if self._infants[row].is_new and poses.get(self._infants[row].id, _NOTHING)[0]:
+                self._filters.reset_row(row)
+        seen, taken = self._measure(poses, rows)
+        if not self._settings.smoothing:
+            return {self._infants[row].id: self._raw_estimate(
+                row, *poses.get(self._infants[row].id, _NOTHING), seen[row]) for row in rows}
+        space = self._filters.smooth_3d(*self._bone_lengths())
+        return {self._infants[row].id: self._smooth_estimate(row, taken[row], space[row])
+                for row in rows}
 
-    def _infant(self, track_id: int) -> _Infant:
-        if track_id not in self._infants:
+    def _bone_lengths(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 15) lengths and standard deviations to pull the bones to; NaN leaves them."""
+        stiffness = self._settings.bone_stiffness
+        lengths_m, std_m = self._bones.lengths(self._ids())
+        return lengths_m, std_m / stiffness if stiffness else np.full(std_m.shape, np.nan)
+
+    def _measure(self, poses: Mapping[int, RawPose], rows: list[int]
+                 ) -> tuple[np.ndarray, np.ndarray]:
+        """Feed the filters of some rows; (N, 16) bool each: what was seen, and believed."""
+        ordered = [poses.get(infant.id, _NOTHING) for infant in self._infants]
+        seen = np.stack([np.zeros(NUM_KEYPOINTS, bool) if pose_2d is None
+                         else self._seen(infant, pose_2d)
+                         for infant, (pose_2d, _) in zip(self._infants, ordered)]
+                        ) if ordered else np.zeros((0, NUM_KEYPOINTS), bool)
+        which = np.isin(np.arange(len(self._infants)), rows)
+        taken = self._filters.correct(ordered, seen, which)
+        self._filters.lose(self._settings.predict_max_s)
+        now_px = self._filters.picture.positions
+        for row in rows:
+            infant, (pose_2d, pose_3d) = self._infants[row], ordered[row]
+            if pose_2d is not None:
+                infant.scored(pose_2d, taken[row])
+                infant.was_seen = seen[row]
+            if pose_3d is not None:
+                self._bones.observe(infant.id, self._stamp_s, pose_3d.keypoints_m,
+                                    np.where(seen[row], pose_2d.score, 0.0))
+            infant.carry(now_px[row])
+        return seen, taken
+
+    def _seen(self, infant: _Infant, pose_2d: Pose2D) -> np.ndarray:
+        """(16,) bool: what to believe; what was not seen last time must score a little more."""
+        score_min = self._settings.keypoint_score_min
+        again = min(score_min + self._settings.keypoint_score_hysteresis, 1.0)
+        return seen_keypoints(pose_2d, np.where(infant.was_seen, score_min, again))
+
+    def _smooth_estimate(self, row: int, taken: np.ndarray, space: Pose3D) -> TrackEstimate:
+        """The filters' pose; a keypoint of `taken` (16,) was measured in this frame."""
+        infant, predict_max_s = self._infants[row], self._settings.predict_max_s
+        unseen_s = self._filters.picture.unseen_s[row]
+        lost = np.isnan(self._filters.picture.positions[row, :, 0])
+        state = np.where(lost, TrackState.LOST, np.where(
+            taken, TrackState.MEASURED, TrackState.PREDICTED)).astype(np.uint8)
+        fade = 1.0 - 0.5 * np.minimum(unseen_s / max(predict_max_s, 1e-9), 1.0)
+        score = np.where(lost, 0.0, infant.last_score * fade)
+        return TrackEstimate(infant.id, self._filters.smooth_2d(row, score), space, state, score)
+
+    def _raw_estimate(self, row: int, pose_2d: Pose2D | None, pose_3d: Pose3D | None,
+                      seen: np.ndarray) -> TrackEstimate:
+        """The pose of this frame as it came, less what was not `seen` (16,)."""
+        no_points = np.full((NUM_KEYPOINTS, 3), np.nan)
+        no_covariances = np.full((NUM_KEYPOINTS, 3, 3), np.nan)
+        flat, deep = seen[:, None], seen[:, None, None]
+        if pose_2d is None:
+            pose_2d = Pose2D(no_points[:, :2], np.zeros(NUM_KEYPOINTS),
+                             no_covariances[:, :2, :2])
+        if pose_3d is None:
+            pose_3d = Pose3D(no_points, no_covariances, bool(self._filters.is_absolute[row]))
+        score = np.where(seen, pose_2d.score, 0.0)
+        return TrackEstimate(
+            self._infants[row].id,
+            Pose2D(np.where(flat, pose_2d.keypoints_px, np.nan), score,
+                   np.where(deep, pose_2d.covariance_px2, np.nan),
+                   np.where(deep, pose_2d.noise_px2, np.nan)),
+            Pose3D(np.where(flat, pose_3d.keypoints_m, np.nan),
+                   np.where(deep, pose_3d.covariance_m2, np.nan), pose_3d.is_absolute,
+                   np.where(deep, pose_3d.noise_m2, np.nan)),
+            np.where(seen, TrackState.MEASURED, TrackState.LOST).astype(np.uint8), score)
+
+    def _forget_tracks(self) -> None:
+        for infant in tuple(self._infants):
+            self.end(infant.id)
+
+    def _ids(self) -> list[int]:
+        return [infant.id for infant in self._infants]
+
+    def _row(self, track_id: int) -> int:
+        if track_id not in self._ids():
             raise InvalidInputError(
-                f'track_id: no track {track_id}; living: {sorted(self._infants) or "none"}')
-        return self._infants[track_id]
+                f'track_id: no track {track_id}; living: {sorted(self._ids()) or "none"}')
+        return self._ids().index(track_id)
 
     def _next_id(self) -> int:
         while True:
             self._last_id = self._last_id % MAX_TRACK_ID + 1
-            if self._last_id not in self._infants:
+            if self._last_id not in self._ids():
                 return self._last_id
 
 
-def _smooth_estimate(infant: _Infant, taken: np.ndarray, predict_max_s: float) -> TrackEstimate:
-    """The filters' pose; a keypoint of `taken` (16,) was measured in this frame."""
-    points_px, unseen_s = infant.bank_2d.positions, infant.bank_2d.unseen_s
-    lost = np.isnan(points_px[:, 0])
-    state = np.where(lost, TrackState.LOST, np.where(
-        taken, TrackState.MEASURED, TrackState.PREDICTED)).astype(np.uint8)
-    fade = 1.0 - 0.5 * np.minimum(unseen_s / max(predict_max_s, 1e-9), 1.0)
-    score = np.where(lost, 0.0, infant.last_score * fade)
-    spread_m2 = infant.bank_3d.covariances
-    return TrackEstimate(
-        infant.id, Pose2D(points_px, score, infant.bank_2d.covariances),
-        Pose3D(infant.bank_3d.positions, spread_m2 + infant.bias_m2, infant.is_absolute,
-               spread_m2),
-        state, score)
-
-
-def _raw_estimate(infant: _Infant, pose_2d: Pose2D | None, pose_3d: Pose3D | None,
-                  seen: np.ndarray) -> TrackEstimate:
-    """The pose of this frame as it came, less what was not `seen` (16,)."""
-    no_points = np.full((NUM_KEYPOINTS, 3), np.nan)
-    no_covariances = np.full((NUM_KEYPOINTS, 3, 3), np.nan)
-    flat, deep = seen[:, None], seen[:, None, None]
-    if pose_2d is None:
-        pose_2d = Pose2D(no_points[:, :2], np.zeros(NUM_KEYPOINTS), no_covariances[:, :2, :2])
-    if pose_3d is None:
-        pose_3d = Pose3D(no_points, no_covariances, infant.is_absolute)
-    score = np.where(seen, pose_2d.score, 0.0)
-    return TrackEstimate(
-        infant.id,
-        Pose2D(np.where(flat, pose_2d.keypoints_px, np.nan), score,
-               np.where(deep, pose_2d.covariance_px2, np.nan)),
-        Pose3D(np.where(flat, pose_3d.keypoints_m, np.nan),
-               np.where(deep, pose_3d.covariance_m2, np.nan), pose_3d.is_absolute,
-               np.where(deep, pose_3d.noise_m2, np.nan)),
-        np.where(seen, TrackState.MEASURED, TrackState.LOST).astype(np.uint8), score)
+def reordered(pose: Pose2D, order: np.ndarray) -> Pose2D:
+    """A pose whose keypoint k is what `order[k]` (16,) was."""
+    return Pose2D(pose.keypoints_px[order], pose.score[order], pose.covariance_px2[order],
+                  pose.noise_px2[order])

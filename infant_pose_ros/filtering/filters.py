@@ -1,0 +1,280 @@
+"""The filters of all tracks of one camera: poses in, calm poses out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.filtering.bank import KalmanBank
+from infant_pose_ros.filtering.bones import constrain
+from infant_pose_ros.filtering.motion import (
+    ACCELERATION_SHARES,
+    LAG_SPEED_M_S,
+    LAG_SPEED_PX_S,
+    MotionSettings,
+    spatial_shares,
+)
+from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS, ROOT
+from infant_pose_ros.structures import Pose2D, Pose3D
+
+#: `acceleration_std_2d` and `LAG_SPEED_PX_S` are meant for a picture of this width, px.
+REFERENCE_WIDTH_PX = 640.0
+RawPose = tuple[Pose2D | None, Pose3D | None]
+
+_HIPS = [Joint.R_HIP, Joint.L_HIP]
+_OTHERS = np.arange(NUM_KEYPOINTS) != ROOT
+
+
+def picture_motion(settings: PipelineSettings, width_px: float) -> MotionSettings:
+    """How keypoints move in a picture of this width."""
+    scale = width_px / REFERENCE_WIDTH_PX
+    return MotionSettings(settings.acceleration_std_2d * scale, settings.gate_sigma,
+                          settings.smoothing_lag_ms * 1e-3, LAG_SPEED_PX_S * scale)
+
+
+def space_motion(settings: PipelineSettings) -> MotionSettings:
+    """How keypoints move in space."""
+    return MotionSettings(settings.acceleration_std_3d, settings.gate_sigma,
+                          settings.smoothing_lag_ms * 1e-3, LAG_SPEED_M_S)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One frame of N tracks as arrays; NaN where there is no pose.
+
+    Attributes:
+        points: (N, 16, D). noise, spread: (N, 16, D, D) as `KalmanBank.correct` takes them.
+    """
+
+    points: np.ndarray
+    noise: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def in_picture(cls, poses: Sequence[RawPose]) -> Measured:
+        """Of the poses in the picture."""
+        measured = cls._missing(len(poses), 2)
+        for row, (pose, _) in enumerate(poses):
+            if pose is not None:
+                measured.points[row] = pose.keypoints_px
+                measured.noise[row] = pose.noise_px2
+                measured.spread[row] = pose.covariance_px2
+        return measured
+
+    @classmethod
+    def in_space(cls, poses: Sequence[RawPose], root_m: np.ndarray,
+                 root_m2: np.ndarray) -> Measured:
+        """Of the poses in space: the root's place, the others relative to it.
+
+        Without the root, the others are measured from where it is predicted, or from between
+        the hips where it isn't.
+
+        Args:
+            poses: N.
+            root_m, root_m2: (N, 3) and (N, 3, 3), predicted; NaN where unknown.
+        """
+        measured = cls._missing(len(poses), 3)
+        for row, (_, pose) in enumerate(poses):
+            if pose is None:
+                continue
+            place_m, extra_m2 = pose.keypoints_m[ROOT], np.zeros((3, 3))
+            if np.isnan(place_m).any() and np.isfinite(root_m[row]).all():
+                place_m, extra_m2 = root_m[row], root_m2[row]
+            elif np.isnan(place_m).any():
+                place_m = pose.keypoints_m[_HIPS].mean(axis=0)
+            measured.points[row] = pose.keypoints_m - place_m
+            measured.points[row, ROOT] = pose.keypoints_m[ROOT]
+            measured.noise[row] = pose.noise_m2
+            measured.noise[row, _OTHERS] += extra_m2
+            measured.spread[row] = pose.covariance_m2
+        return measured
+
+    @classmethod
+    def _missing(cls, count: int, ndim: int) -> Measured:
+        return cls(*(np.full((count, NUM_KEYPOINTS, *shape), np.nan)
+                     for shape in ((ndim,), (ndim, ndim), (ndim, ndim))))
+
+
+@dataclass(eq=False)
+class _Unseen:
+    """The part of the error that filters can't see, as the last believed measurements tell it.
+
+    Attributes:
+        bias: (N, 16, D, D) what a measurement's covariance has beyond its noise.
+        share: (N, 16) of the noise that counts, under 1 where it exceeds the covariance.
+    """
+
+    bias: np.ndarray
+    share: np.ndarray
+
+    @classmethod
+    def empty(cls, ndim: int) -> _Unseen:
+        return cls(np.zeros((0, NUM_KEYPOINTS, ndim, ndim)), np.ones((0, NUM_KEYPOINTS)))
+
+    def add_row(self) -> None:
+        self.bias = np.concatenate([self.bias, np.zeros((1, *self.bias.shape[1:]))])
+        self.share = np.vstack([self.share, np.ones((1, NUM_KEYPOINTS))])
+
+    def remove_row(self, row: int) -> None:
+        self.bias, self.share = (
+            np.delete(array, row, axis=0) for array in (self.bias, self.share))
+
+    def reorder(self, row: int, order: np.ndarray) -> None:
+        self.bias[row], self.share[row] = self.bias[row][order], self.share[row][order]
+
+    def learn(self, taken: np.ndarray, spread: np.ndarray, noise: np.ndarray) -> None:
+        """From the measurements of (N, 16) bool `taken`, (N, 16, D, D) each."""
+        spread, noise = spread[taken], noise[taken]
+        spread = np.where(np.isfinite(spread), spread, noise)
+        ratio = np.diagonal(noise, axis1=-2, axis2=-1) / np.maximum(
+            np.diagonal(spread, axis1=-2, axis2=-1), 1e-300)
+        self.share[taken] = 1.0 / np.maximum(ratio.max(axis=-1), 1.0)
+        self.bias[taken] = spread - self.share[taken][:, None, None] * noise
+
+    def whole(self, row: int, own: np.ndarray) -> np.ndarray:
+        """(16, D, D) of the whole error, for the filters' `own`."""
+        return self.share[row][:, None, None] * own + self.bias[row]
+
+
+class PoseFilters:
+    """Two banks of filters, one for the picture and one for space; rows are tracks.
+
+    In space the root is filtered in the camera's frame (it hardly moves, but its depth trembles
+    most), and the other keypoints relative to it.
+
+    Args:
+        settings: how to filter.
+        width_px: of the picture.
+    """
+
+    def __init__(self, settings: PipelineSettings, width_px: float):
+        self.picture = KalmanBank(2, picture_motion(settings, width_px), ACCELERATION_SHARES)
+        self.space = KalmanBank(3, space_motion(settings), spatial_shares())
+        self.is_absolute = np.zeros(0, bool)
+        self._unseen_px2 = _Unseen.empty(2)
+        self._unseen_m2 = _Unseen.empty(3)
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.is_absolute)
+
+    def configure(self, settings: PipelineSettings, width_px: float) -> None:
+        """Change the settings of running filters."""
+        self.picture.settings = picture_motion(settings, width_px)
+        self.space.settings = space_motion(settings)
+
+    def add_row(self) -> int:
+        """Append a row of sleeping filters; its number."""
+        self.picture.add_row()
+        self.is_absolute = np.append(self.is_absolute, False)
+        self._unseen_px2.add_row()
+        self._unseen_m2.add_row()
+        return self.space.add_row()
+
+    def remove_row(self, row: int) -> None:
+        """Take a row out; those behind it move up."""
+        self.picture.remove_row(row)
+        self.space.remove_row(row)
+        self.is_absolute = np.delete(self.is_absolute, row)
+        self._unseen_px2.remove_row(row)
+        self._unseen_m2.remove_row(row)
+
+    def reorder(self, row: int, order: np.ndarray) -> None:
+        """Keypoint k of a row becomes what `order[k]` (16,) was."""
+        self.picture.reorder(row, order)
+        self.space.reorder(row, order)
+        self._unseen_px2.reorder(row, order)
+        self._unseen_m2.reorder(row, order)
+
+    def predict(self, dt_s: float) -> None:
+        """Move all filters on by `dt_s` >= 0 seconds."""
+        self.picture.predict(dt_s)
+        self.space.predict(dt_s)
+
+    def correct(self, poses: Sequence[RawPose], seen: np.ndarray,
+                rows: np.ndarray | None = None) -> np.ndarray:
+        """Take one frame's poses in.
+
+        Args:
+            poses: one a row, None where there is none.
+            seen: (N, 16) bool: which keypoints are to be believed.
+            rows: (N,) bool: which rows this frame is for. Left out: all.
+
+        Returns:
+            (N, 16) bool: whose measurement in the picture was believed.
+        """
+        in_picture = Measured.in_picture(poses)
+        taken = self.picture.correct(in_picture.points, in_picture.noise, in_picture.spread,
+                                     seen, rows)
+        self._restart_changed(poses)
+        in_space = Measured.in_space(poses, self.space.positions[:, ROOT],
+                                     self.space.covariances[:, ROOT])
+        taken_3d = self.space.correct(in_space.points, in_space.noise, in_space.spread, seen,
+                                      rows)
+        whole_noise = in_space.noise + in_space.noise[:, [ROOT]] * _OTHERS[:, None, None]
+        self._unseen_px2.learn(taken, in_picture.spread, in_picture.noise)
+        self._unseen_m2.learn(taken_3d, in_space.spread, whole_noise)
+        return taken
+
+    def lose(self, predict_max_s: float) -> None:
+        """Put keypoints to sleep that were not seen for longer."""
+        lost_2d = self.picture.unseen_s > predict_max_s
+        lost_3d = self.space.unseen_s > predict_max_s
+        self.picture.reset(lost_2d)
+        # The root's place is what the others are told from: it goes when all of them do.
+        lost_3d[:, _OTHERS] |= lost_2d[:, _OTHERS]
+        lost_3d[:, ROOT] &= lost_3d[:, _OTHERS].all(axis=1)
+        self.space.reset(lost_3d)
+
+    def reset_row(self, row: int) -> None:
+        """Put every filter of a row to sleep."""
+        which = np.zeros((len(self), NUM_KEYPOINTS), bool)
+        which[row] = True
+        self.picture.reset(which)
+        self.space.reset(which)
+
+    def smooth_2d(self, row: int, score: np.ndarray) -> Pose2D:
+        """The calm pose of a row in the picture; NaN where lost."""
+        points = self.picture.calm_positions[row]
+        spread = self.picture.covariances[row] + _squared(
+            self.picture.positions[row] - points)
+        return Pose2D(points, score, self._unseen_px2.whole(row, spread), spread)
+
+    def smooth_3d(self, lengths_m: np.ndarray, std_m: np.ndarray) -> list[Pose3D]:
+        """The calm poses of all rows in space, with bones pulled to their lengths; NaN where lost.
+
+        Args:
+            lengths_m, std_m: (N, 15) as `bones.constrain` takes them; NaN leaves a bone free.
+        """
+        points = self.space.calm_positions
+        spread = self.space.covariances + _squared(self.space.positions - points)
+        points += _OTHERS[:, None] * points[:, [ROOT]]
+        held = spread.copy()
+        held[:, ROOT] = 0.0     # its place is no matter of bones
+        points, pulled = constrain(points, held, lengths_m, std_m)
+        spread = np.where(_OTHERS[:, None, None], pulled, spread)
+        whole = spread + _OTHERS[:, None, None] * spread[:, [ROOT]]
+        missing = np.isnan(points[..., 0])
+        # The root's filter lives on for the others' sake, also where it was not seen for long.
+        missing[:, ROOT] |= np.isnan(self.picture.positions[:, ROOT, 0])
+        points[missing], spread[missing], whole[missing] = np.nan, np.nan, np.nan
+        return [Pose3D(points[row], self._unseen_m2.whole(row, whole[row]),
+                       bool(self.is_absolute[row]), spread[row]) for row in range(len(self))]
+
+    def _restart_changed(self, poses: Sequence[RawPose]) -> None:
+        """Forget space where it becomes, or ceases to be, that of the camera."""
+        changed = np.zeros((len(self), NUM_KEYPOINTS), bool)
+        for row, (_, pose) in enumerate(poses):
+            if pose is not None and pose.is_absolute != self.is_absolute[row]:
+                self.is_absolute[row] = pose.is_absolute
+                changed[row] = True
+        if changed.any():
+            self.space.reset(changed)
+
+
+def _squared(offsets: np.ndarray) -> np.ndarray:
+    """(..., D, D) outer products of offsets (..., D)."""
+    return offsets[..., :, None] * offsets[..., None, :]
