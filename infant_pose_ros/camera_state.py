@@ -46,6 +46,8 @@ class CameraState:
         placed = {track: candidate.placed for track, candidate in candidates.items()
                   if candidate.placed}
         self.placements = {track: one.placement for track, one in placed.items()}
+        self.scales.note_distance_factors(
+            {track: one.distance_factor for track, one in placed.items()})
         for track, one in placed.items():
             if one.measured_length_m is not None:
                 self.scales.observe(track, stamp_s, one.measured_length_m)

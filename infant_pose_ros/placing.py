@@ -14,6 +14,7 @@ from infant_pose_ros.geometry.depth import (
     length_from_mattress,
     measured_length,
 )
+from infant_pose_ros.skeleton import ROOT
 from infant_pose_ros.structures import Pose2D, Pose3D
 
 #: A measured length further than so many standard deviations from what is known is an error.
@@ -28,12 +29,15 @@ class Placed(NamedTuple):
         scale: of the body that it was given.
         placement: 'depth', 'reprojection' or 'none' (relative to the pelvis).
         measured_length_m: what this frame says of the length; None where it says nothing.
+        distance_factor: the root's distance by depth over that by reprojection; None without
+            depth.
     """
 
     pose: Pose3D
     scale: Scale
     placement: str
     measured_length_m: float | None = None
+    distance_factor: float | None = None
 
 
 def put_in_place(pose: Pose3D, pose_2d: Pose2D, scales: BodyScales, track_id: int | None,
@@ -70,7 +74,9 @@ def put_in_place(pose: Pose3D, pose_2d: Pose2D, scales: BodyScales, track_id: in
             depths = None if depth_m is None else depths_of()
     fusion = None if depths is None else fuse_depth(pose, depths, scale.relative_std)
     if fusion is not None:
-        return Placed(fusion.pose, scale, 'depth', measured_m)
+        factor = fusion.pose.keypoints_m[ROOT, 2] / pose.keypoints_m[ROOT, 2]
+        return Placed(fusion.pose, scale, 'depth', measured_m, factor)
+    pose = moved_along_sight(pose, scales.distance_factor(track_id))
     return Placed(with_scale_error(pose, scale.relative_std), scale, 'reprojection', measured_m)
 
 
@@ -78,6 +84,15 @@ def rescaled(pose: Pose3D, factor: float) -> Pose3D:
     """The pose of a body that is `factor` times as long: everything metric is proportional."""
     return Pose3D(pose.keypoints_m * factor, pose.covariance_m2 * factor ** 2, pose.is_absolute,
                   pose.noise_m2 * factor ** 2)
+
+
+def moved_along_sight(pose: Pose3D, factor: float) -> Pose3D:
+    """The whole pose moved so that its root is `factor` times as far away."""
+    root_m = pose.keypoints_m[ROOT]
+    if factor == 1.0 or not np.isfinite(root_m).all():
+        return pose
+    return Pose3D(pose.keypoints_m + (factor - 1.0) * root_m, pose.covariance_m2,
+                  pose.is_absolute, pose.noise_m2)
 
 
 def with_scale_error(pose: Pose3D, relative_std: float) -> Pose3D:

@@ -106,3 +106,17 @@ def test_a_length_that_no_infant_has_is_not_believed():
     assert placed.measured_length_m is None and placed.scale.origin == 'assumed'
     placed = place(body_m(), PipelineSettings(age_months=2.0), depth_m=flat_depth(3.0))
     assert placed.measured_length_m is None and placed.placement == 'reprojection'
+
+
+def test_a_frame_without_depth_stays_where_depth_put_the_one_before():
+    settings = PipelineSettings(body_length_m=0.6)
+    scales = BodyScales(settings)
+    by_depth = place(body_m(), settings, 1, scales, flat_depth(1.00))
+    assert by_depth.placement == 'depth'
+    scales.note_distance_factors({1: by_depth.distance_factor})
+    without = place(body_m(), settings, 1, scales)
+    assert without.placement == 'reprojection' and without.distance_factor is None
+    assert without.pose.keypoints_m[ROOT] == pytest.approx(by_depth.pose.keypoints_m[ROOT])
+    assert abs(by_depth.pose.keypoints_m[ROOT, 2] - 1.0) > 0.01
+    relative_m = without.pose.keypoints_m - without.pose.keypoints_m[ROOT]
+    assert relative_m == pytest.approx(body_m() - body_m()[ROOT])

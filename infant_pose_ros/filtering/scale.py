@@ -23,6 +23,9 @@ _KEPT, _EVERY_S = 300, 0.1
 #: The published length follows the estimate with this time constant, s, but changes by no more
 #: than this share of itself in a second.
 _FOLLOW_S, _MAX_CHANGE_PER_S = 1.0, 0.02
+#: What depth told of a track's distance is followed by this share in each frame that has depth,
+#: and fades by that share in each frame that hasn't: no jump where a depth picture is missing.
+_DEPTH_SHARE, _FADING_SHARE = 0.2, 0.01
 #: Infants whose lengths are kept for the case that they come back.
 _REMEMBERED = 64
 
@@ -93,6 +96,7 @@ class BodyScales:
     def __init__(self, settings: PipelineSettings):
         self._prior = known_scale(settings)
         self._estimators: dict[int, ScaleEstimator] = {}
+        self._distance_factors: dict[int, float] = {}
 
     @property
     def prior(self) -> Scale:
@@ -116,9 +120,23 @@ class BodyScales:
                 del self._estimators[oldest]
         self._estimators[track_id].observe(stamp_s, measured_m)
 
+    def distance_factor(self, track_id: int | None) -> float:
+        """By how much depth pictures put a track further away than its size in the picture."""
+        return self._distance_factors.get(track_id, 1.0)
+
+    def note_distance_factors(self, factors: dict[int, float | None]) -> None:
+        """Learn the factor of each track in this frame; None where it had no depth."""
+        kept = {}
+        for track_id, factor in factors.items():
+            before = self._distance_factors.get(track_id, factor or 1.0)
+            kept[track_id] = (before + _DEPTH_SHARE * (factor - before) if factor else
+                              1.0 + (1 - _FADING_SHARE) * (before - 1.0))
+        self._distance_factors = kept
+
     def forget(self) -> None:
         """Begin anew."""
         self._estimators.clear()
+        self._distance_factors.clear()
 
     def update_settings(self, settings: PipelineSettings) -> None:
         """Take new settings; where they tell another length all measurements are forgotten."""

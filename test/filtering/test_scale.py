@@ -84,3 +84,17 @@ def test_forgotten_infants_are_the_oldest_ones():
     assert not scales.is_known(36) and scales.is_known(37) and scales.is_known(100)
     scales.forget()
     assert not scales.is_known(100)
+
+
+def test_the_distance_that_depth_told_fades_without_depth():
+    scales = BodyScales(PipelineSettings())
+    assert scales.distance_factor(1) == scales.distance_factor(None) == 1.0
+    scales.note_distance_factors({1: 1.05, 2: None})
+    assert scales.distance_factor(1) == pytest.approx(1.05)
+    assert scales.distance_factor(2) == 1.0
+    scales.note_distance_factors({1: 1.10})
+    assert scales.distance_factor(1) == pytest.approx(1.06)     # a fifth of the way
+    scales.note_distance_factors({1: None})
+    assert scales.distance_factor(1) == pytest.approx(1.0594)   # a hundredth less
+    scales.note_distance_factors({3: None})
+    assert scales.distance_factor(1) == 1.0                     # ended
