@@ -141,6 +141,14 @@ class Following:
 
     # From what was read to tracks
 
+    def unswap(self, candidates: list[Candidate]) -> None:
+        """Put left and right of what was read as the tracks have them, before it is lifted."""
+        tracked = {candidate.track.id: candidate for candidate in candidates if candidate.track}
+        poses = self._state.tracker.unswapped(
+            {key: candidate.pose_2d for key, candidate in tracked.items()})
+        for key, pose in poses.items():
+            tracked[key].pose_2d = pose
+
     def correct(self, candidates: list[Candidate], detections: Sequence[Detection] | None
                 ) -> tuple[TrackedInfant, ...]:
         """Feed the tracks, begin and end some, and tell of those that live, the main one first."""
@@ -320,10 +328,11 @@ class Following:
     def _infants(self, chosen: dict[int, Candidate]) -> list[TrackedInfant]:
         """The answers about all tracks, but for those that can't tell where they are."""
         infants = []
-        for track in self._state.tracker.tracks:
-            candidate = chosen.get(track.id)
-            estimate = self._state.tracker.correct(
-                track.id, candidate and candidate.pose_2d, candidate and candidate.pose_3d)
+        tracks = self._state.tracker.tracks
+        estimates = self._state.tracker.correct_all(
+            {key: (candidate.pose_2d, candidate.pose_3d) for key, candidate in chosen.items()})
+        for track in tracks:
+            candidate, estimate = chosen.get(track.id), estimates[track.id]
             if (estimate.state != TrackState.LOST).any():
                 infants.append(_infant(track, estimate, candidate))
         seen = [infant.smooth_2d.keypoints_px for infant in infants if infant.track in chosen]

@@ -159,6 +159,8 @@ class PosePipeline:
                     reader = PoseReader(models, self._settings, size_wh)
                     candidates = following.candidates(reader, detections)
                     reader.read(image_rgb, candidates)
+                with watch.stage('filter'):
+                    following.unswap(candidates)
                 with watch.stage('lift'):
                     reader.lift(candidates, camera, state.scales, depth_m)
             with watch.stage('filter'):

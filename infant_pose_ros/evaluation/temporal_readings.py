@@ -241,13 +241,15 @@ def replay(recording: Recording, settings: PipelineSettings, lifter: PoseLifter)
         pose = recording.pose(index)
         candidate = Candidate([], track, pose_2d=pose)
         if pose is not None:
+            if track is not None:
+                candidate.pose_2d = tracker.unswapped({track.id: pose})[track.id]
             reader.lift([candidate], recording.camera, scales)
             if track is None and _can_begin(pose, settings):
                 track = tracker.begin(pose, candidate.pose_3d)
         made.poses_2d.append(pose)
         made.poses_3d.append(candidate.pose_3d)
         made.estimates.append(None if track is None else tracker.correct(
-            track.id, pose, candidate.pose_3d))
+            track.id, candidate.pose_2d, candidate.pose_3d))
         tracker.end_stale()
     return made
 
