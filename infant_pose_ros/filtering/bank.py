@@ -124,6 +124,11 @@ class KalmanBank:
         self._boost = np.zeros((0, size))
         self._drift = np.zeros((0, size, ndim))
         self._calm = Calm.empty(size, ndim)
+        #: (N, K) bool: the filters that the last `correct` began, or moved to another place.
+        self.began = np.zeros((0, size), bool)
+        #: States before the last `correct`'s measurements, for a smoother; None: not kept.
+        self.prior: Moments | None = None
+        self.keeps_prior = False
 
     def __len__(self) -> int:
         """Rows."""
@@ -242,7 +247,8 @@ class KalmanBank:
         begins = usable & ~self._awake[0]
         self._begin(0, begins, points, noise)
         self._dispute(fits, usable & ~begins & ~fits[0], points, noise)
-        taken = fits[0] | begins | self._recovered()
+        self.began = begins | self._recovered()
+        taken = fits[0] | self.began
         self._unseen_s[taken] = 0.0
         self._calm.follow(self._states.mean[0, :, :, 0], self._states.mean[0, :, :, 1],
                           np.where(rows, self._step_s, 0.0), self.settings)
@@ -276,6 +282,7 @@ class KalmanBank:
         near = _squared_distance(innovation, position + noise) / self.ndim
         weight = np.maximum(near / HUBER_SIGMA**2, 1.0)[..., None, None]
         self._manoeuvre(fits[0], innovation[0], position[0] + noise)
+        self.prior = self.moments if self.keeps_prior else None
         corrected = self._states.corrected(innovation, weight * noise)
         for old, new in ((self._states.mean, corrected.mean),
                          (self._states.blocks, corrected.blocks)):

@@ -99,7 +99,7 @@ class Measured:
 
 
 @dataclass(eq=False)
-class _Unseen:
+class Unseen:
     """The part of the error that filters can't see, as the last believed measurements tell it.
 
     Attributes:
@@ -111,18 +111,32 @@ class _Unseen:
     share: np.ndarray
 
     @classmethod
-    def empty(cls, ndim: int) -> _Unseen:
+    def empty(cls, ndim: int) -> Unseen:
+        """No rows."""
         return cls(np.zeros((0, NUM_KEYPOINTS, ndim, ndim)), np.ones((0, NUM_KEYPOINTS)))
 
+    @classmethod
+    def stacked(cls, parts: Sequence[Unseen]) -> Unseen:
+        """The rows of all parts."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts])
+                     for name in ('bias', 'share')))
+
+    def copy(self) -> Unseen:
+        """Arrays of its own."""
+        return Unseen(self.bias.copy(), self.share.copy())
+
     def add_row(self) -> None:
+        """Append a row that knows nothing."""
         self.bias = np.concatenate([self.bias, np.zeros((1, *self.bias.shape[1:]))])
         self.share = np.vstack([self.share, np.ones((1, NUM_KEYPOINTS))])
 
     def remove_row(self, row: int) -> None:
+        """Take a row out."""
         self.bias, self.share = (
             np.delete(array, row, axis=0) for array in (self.bias, self.share))
 
     def reorder(self, row: int, order: np.ndarray) -> None:
+        """Keypoint k of a row becomes what `order[k]` (16,) was."""
         self.bias[row], self.share[row] = self.bias[row][order], self.share[row][order]
 
     def learn(self, taken: np.ndarray, spread: np.ndarray, noise: np.ndarray) -> None:
@@ -134,9 +148,41 @@ class _Unseen:
         self.share[taken] = 1.0 / np.maximum(ratio.max(axis=-1), 1.0)
         self.bias[taken] = spread - self.share[taken][:, None, None] * noise
 
-    def whole(self, row: int, own: np.ndarray) -> np.ndarray:
-        """(16, D, D) of the whole error, for the filters' `own`."""
-        return self.share[row][:, None, None] * own + self.bias[row]
+    def whole(self, own: np.ndarray) -> np.ndarray:
+        """(N, 16, D, D) of the whole error, for the filters' `own`."""
+        return self.share[..., None, None] * own + self.bias
+
+
+def picture_poses(points_px: np.ndarray, spread_px2: np.ndarray, scores: np.ndarray,
+                  unseen: Unseen) -> list[Pose2D]:
+    """Smoothed poses (N, 16, 2) with their own covariances (N, 16, 2, 2) and scores (N, 16)."""
+    return [Pose2D(*each) for each in zip(points_px, scores, unseen.whole(spread_px2),
+                                          spread_px2)]
+
+
+def space_poses(points_m: np.ndarray, spread_m2: np.ndarray, unseen: Unseen,
+                is_absolute: np.ndarray, root_lost: np.ndarray, lengths_m: np.ndarray,
+                std_m: np.ndarray) -> list[Pose3D]:
+    """Smoothed poses whose bones are pulled to their lengths; NaN where lost.
+
+    Args:
+        points_m: (N, 16, 3) the root's place, and the others relative to it.
+        spread_m2: (N, 16, 3, 3) their own covariances.
+        unseen: N rows. is_absolute: (N,) bool.
+        root_lost: (N,) bool: the root's filter lives on for the others' sake only.
+        lengths_m, std_m: (N, 15) as `bones.constrain` takes them; NaN leaves a bone free.
+    """
+    points = points_m + _OTHERS[:, None] * points_m[:, [ROOT]]
+    held = spread_m2.copy()
+    held[:, ROOT] = 0.0     # its place is no matter of bones
+    points, pulled = constrain(points, held, lengths_m, std_m)
+    spread = np.where(_OTHERS[:, None, None], pulled, spread_m2)
+    whole = unseen.whole(spread + _OTHERS[:, None, None] * spread[:, [ROOT]])
+    missing = np.isnan(points[..., 0])
+    missing[:, ROOT] |= root_lost
+    points[missing], spread[missing], whole[missing] = np.nan, np.nan, np.nan
+    return [Pose3D(points[row], whole[row], bool(is_absolute[row]), spread[row])
+            for row in range(len(points))]
 
 
 class PoseFilters:
@@ -154,8 +200,8 @@ class PoseFilters:
         self.picture = KalmanBank(2, picture_motion(settings, width_px), ACCELERATION_SHARES)
         self.space = KalmanBank(3, space_motion(settings), spatial_shares())
         self.is_absolute = np.zeros(0, bool)
-        self._unseen_px2 = _Unseen.empty(2)
-        self._unseen_m2 = _Unseen.empty(3)
+        self.unseen_px2 = Unseen.empty(2)
+        self.unseen_m2 = Unseen.empty(3)
 
     def __len__(self) -> int:
         """Rows."""
@@ -170,8 +216,8 @@ class PoseFilters:
         """Append a row of sleeping filters; its number."""
         self.picture.add_row()
         self.is_absolute = np.append(self.is_absolute, False)
-        self._unseen_px2.add_row()
-        self._unseen_m2.add_row()
+        self.unseen_px2.add_row()
+        self.unseen_m2.add_row()
         return self.space.add_row()
 
     def remove_row(self, row: int) -> None:
@@ -179,15 +225,15 @@ class PoseFilters:
         self.picture.remove_row(row)
         self.space.remove_row(row)
         self.is_absolute = np.delete(self.is_absolute, row)
-        self._unseen_px2.remove_row(row)
-        self._unseen_m2.remove_row(row)
+        self.unseen_px2.remove_row(row)
+        self.unseen_m2.remove_row(row)
 
     def reorder(self, row: int, order: np.ndarray) -> None:
         """Keypoint k of a row becomes what `order[k]` (16,) was."""
         self.picture.reorder(row, order)
         self.space.reorder(row, order)
-        self._unseen_px2.reorder(row, order)
-        self._unseen_m2.reorder(row, order)
+        self.unseen_px2.reorder(row, order)
+        self.unseen_m2.reorder(row, order)
 
     def predict(self, dt_s: float) -> None:
         """Move all filters on by `dt_s` >= 0 seconds."""
@@ -215,8 +261,8 @@ class PoseFilters:
         taken_3d = self.space.correct(in_space.points, in_space.noise, in_space.spread, seen,
                                       rows)
         whole_noise = in_space.noise + in_space.noise[:, [ROOT]] * _OTHERS[:, None, None]
-        self._unseen_px2.learn(taken, in_picture.spread, in_picture.noise)
-        self._unseen_m2.learn(taken_3d, in_space.spread, whole_noise)
+        self.unseen_px2.learn(taken, in_picture.spread, in_picture.noise)
+        self.unseen_m2.learn(taken_3d, in_space.spread, whole_noise)
         return taken
 
     def lose(self, predict_max_s: float) -> None:
@@ -236,33 +282,16 @@ class PoseFilters:
         self.picture.reset(which)
         self.space.reset(which)
 
-    def smooth_2d(self, row: int, score: np.ndarray) -> Pose2D:
-        """The calm pose of a row in the picture; NaN where lost."""
-        points = self.picture.calm_positions[row]
-        spread = self.picture.covariances[row] + _squared(
-            self.picture.positions[row] - points)
-        return Pose2D(points, score, self._unseen_px2.whole(row, spread), spread)
+    def calm_picture(self, scores: np.ndarray) -> list[Pose2D]:
+        """The calm poses of all rows in the picture, with scores (N, 16); NaN where lost."""
+        points, spread = _calm(self.picture)
+        return picture_poses(points, spread, scores, self.unseen_px2)
 
-    def smooth_3d(self, lengths_m: np.ndarray, std_m: np.ndarray) -> list[Pose3D]:
-        """The calm poses of all rows in space, with bones pulled to their lengths; NaN where lost.
-
-        Args:
-            lengths_m, std_m: (N, 15) as `bones.constrain` takes them; NaN leaves a bone free.
-        """
-        points = self.space.calm_positions
-        spread = self.space.covariances + _squared(self.space.positions - points)
-        points += _OTHERS[:, None] * points[:, [ROOT]]
-        held = spread.copy()
-        held[:, ROOT] = 0.0     # its place is no matter of bones
-        points, pulled = constrain(points, held, lengths_m, std_m)
-        spread = np.where(_OTHERS[:, None, None], pulled, spread)
-        whole = spread + _OTHERS[:, None, None] * spread[:, [ROOT]]
-        missing = np.isnan(points[..., 0])
-        # The root's filter lives on for the others' sake, also where it was not seen for long.
-        missing[:, ROOT] |= np.isnan(self.picture.positions[:, ROOT, 0])
-        points[missing], spread[missing], whole[missing] = np.nan, np.nan, np.nan
-        return [Pose3D(points[row], self._unseen_m2.whole(row, whole[row]),
-                       bool(self.is_absolute[row]), spread[row]) for row in range(len(self))]
+    def calm_space(self, lengths_m: np.ndarray, std_m: np.ndarray) -> list[Pose3D]:
+        """The calm poses of all rows in space; bones as in `space_poses`."""
+        points, spread = _calm(self.space)
+        return space_poses(points, spread, self.unseen_m2, self.is_absolute,
+                           np.isnan(self.picture.positions[:, ROOT, 0]), lengths_m, std_m)
 
     def _restart_changed(self, poses: Sequence[RawPose]) -> None:
         """Forget space where it becomes, or ceases to be, that of the camera."""
@@ -275,6 +304,8 @@ class PoseFilters:
             self.space.reset(changed)
 
 
-def _squared(offsets: np.ndarray) -> np.ndarray:
-    """(..., D, D) outer products of offsets (..., D)."""
-    return offsets[..., :, None] * offsets[..., None, :]
+def _calm(bank: KalmanBank) -> tuple[np.ndarray, np.ndarray]:
+    """What a bank publishes, and its covariance: how far it lags counts as error."""
+    points = bank.calm_positions
+    behind = bank.positions - points
+    return points, bank.covariances + behind[..., :, None] * behind[..., None, :]

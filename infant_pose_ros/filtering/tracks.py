@@ -20,9 +20,16 @@ MAX_TRACK_ID = 65535
 _NOTHING: RawPose = (None, None)
 
 
-def seen_keypoints(pose: Pose2D, score_min: float) -> np.ndarray:
+def seen_keypoints(pose: Pose2D, score_min: float | np.ndarray) -> np.ndarray:
     """(16,) bool: which keypoints have a place and score at least `score_min`."""
     return (pose.score >= score_min) & np.isfinite(pose.keypoints_px).all(axis=1)
+
+
+def seen_again(pose: Pose2D, was_seen: np.ndarray, settings: PipelineSettings) -> np.ndarray:
+    """As `seen_keypoints`; what was not seen (16,) last time must score a little more."""
+    score_min = settings.keypoint_score_min
+    again = min(score_min + settings.keypoint_score_hysteresis, 1.0)
+    return seen_keypoints(pose, np.where(was_seen, score_min, again))
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,12 +304,12 @@ class PoseTracker:
             if self._infants[row].is_new and poses.get(self._infants[row].id, _NOTHING)[0]:
                 self._filters.reset_row(row)
         seen, taken = self._measure(poses, rows)
+        if not rows:
+            return {}
         if not self._settings.smoothing:
             return {self._infants[row].id: self._raw_estimate(
                 row, *poses.get(self._infants[row].id, _NOTHING), seen[row]) for row in rows}
-        space = self._filters.smooth_3d(*self._bone_lengths())
-        return {self._infants[row].id: self._smooth_estimate(row, taken[row], space[row])
-                for row in rows}
+        return self._smooth_estimates(taken, rows)
 
     def _bone_lengths(self) -> tuple[np.ndarray, np.ndarray]:
         """(N, 15) lengths and standard deviations to pull the bones to; NaN leaves them."""
@@ -335,20 +342,18 @@ class PoseTracker:
 
     def _seen(self, infant: _Infant, pose_2d: Pose2D) -> np.ndarray:
         """(16,) bool: what to believe; what was not seen last time must score a little more."""
-        score_min = self._settings.keypoint_score_min
-        again = min(score_min + self._settings.keypoint_score_hysteresis, 1.0)
-        return seen_keypoints(pose_2d, np.where(infant.was_seen, score_min, again))
+        return seen_again(pose_2d, infant.was_seen, self._settings)
 
-    def _smooth_estimate(self, row: int, taken: np.ndarray, space: Pose3D) -> TrackEstimate:
-        """The filters' pose; a keypoint of `taken` (16,) was measured in this frame."""
-        infant, predict_max_s = self._infants[row], self._settings.predict_max_s
-        unseen_s = self._filters.picture.unseen_s[row]
-        lost = np.isnan(self._filters.picture.positions[row, :, 0])
-        state = np.where(lost, TrackState.LOST, np.where(
-            taken, TrackState.MEASURED, TrackState.PREDICTED)).astype(np.uint8)
-        fade = 1.0 - 0.5 * np.minimum(unseen_s / max(predict_max_s, 1e-9), 1.0)
-        score = np.where(lost, 0.0, infant.last_score * fade)
-        return TrackEstimate(infant.id, self._filters.smooth_2d(row, score), space, state, score)
+    def _smooth_estimates(self, taken: np.ndarray, rows: list[int]) -> dict[int, TrackEstimate]:
+        """The filters' poses; keypoints of `taken` (N, 16) were measured in this frame."""
+        states = track_states(self._filters.picture.positions, taken)
+        scores = faded_scores(np.stack([infant.last_score for infant in self._infants]),
+                              self._filters.picture.unseen_s, states, self._settings)
+        in_picture = self._filters.calm_picture(scores)
+        in_space = self._filters.calm_space(*self._bone_lengths())
+        return {self._infants[row].id: TrackEstimate(
+            self._infants[row].id, in_picture[row], in_space[row], states[row], scores[row])
+            for row in rows}
 
     def _raw_estimate(self, row: int, pose_2d: Pose2D | None, pose_3d: Pose3D | None,
                       seen: np.ndarray) -> TrackEstimate:
@@ -390,6 +395,19 @@ class PoseTracker:
             self._last_id = self._last_id % MAX_TRACK_ID + 1
             if self._last_id not in self._ids():
                 return self._last_id
+
+
+def track_states(points_px: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """(..., 16) uint8 of `TrackState`: of filters at (..., 16, 2), whose `taken` were measured."""
+    return np.where(np.isnan(points_px[..., 0]), TrackState.LOST, np.where(
+        taken, TrackState.MEASURED, TrackState.PREDICTED)).astype(np.uint8)
+
+
+def faded_scores(last_score: np.ndarray, unseen_s: np.ndarray, states: np.ndarray,
+                 settings: PipelineSettings) -> np.ndarray:
+    """(..., 16) scores: a predicted keypoint's falls to half of its last one; 0 where lost."""
+    fade = 1.0 - 0.5 * np.minimum(unseen_s / max(settings.predict_max_s, 1e-9), 1.0)
+    return np.where(states == TrackState.LOST, 0.0, last_score * fade)
 
 
 def reordered(pose: Pose2D, order: np.ndarray) -> Pose2D:

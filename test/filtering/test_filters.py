@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.filtering.filters import Measured, PoseFilters, space_poses, Unseen
+from infant_pose_ros.filtering.motion import LAG_SPEED_PX_S
+from infant_pose_ros.skeleton import Joint, ROOT
+from infant_pose_ros.structures import Pose2D, Pose3D
+
+NO_BONES = np.full((1, 15), np.nan)
+
+
+def body(root=(0.1, 0.2, 1.0), missing=()):
+    """A pose in space whose keypoint k lies k cm to the right of the root, and noise of k mm."""
+    points = np.array(root) + np.arange(16)[:, None] * [0.01, 0.0, 0.0]
+    points[ROOT] = root
+    points[list(missing)] = np.nan
+    noise = np.arange(1.0, 17)[:, None, None]**2 * np.eye(3) * 1e-6
+    return Pose3D(points, np.tile(np.eye(3) * 9e-4, (16, 1, 1)), True, noise)
+
+
+def flat(score=0.9):
+    return Pose2D(np.zeros((16, 2)), np.full(16, score), np.tile(np.eye(2) * 25, (16, 1, 1)),
+                  np.tile(np.eye(2), (16, 1, 1)))
+
+
+def test_in_space_the_root_is_a_place_and_the_others_are_relative_to_it():
+    measured = Measured.in_space([(flat(), body())], np.full((1, 3), np.nan),
+                                 np.full((1, 3, 3), np.nan))
+    assert np.allclose(measured.points[0, ROOT], (0.1, 0.2, 1.0))
+    assert np.allclose(measured.points[0, Joint.L_WRIST], (0.15, 0.0, 0.0))
+    assert np.allclose(measured.noise[0, Joint.L_WRIST], np.eye(3) * 256e-6)
+
+
+def test_without_the_root_its_prediction_or_the_hips_stand_in():
+    hidden = body(missing=[ROOT])
+    predicted = Measured.in_space([(flat(), hidden)], np.array([[0.1, 0.2, 1.1]]),
+                                  np.eye(3)[None] * 1e-4)
+    assert np.allclose(predicted.points[0, Joint.L_WRIST], (0.15, 0.0, -0.1))
+    assert np.allclose(predicted.noise[0, Joint.L_WRIST], np.eye(3) * 356e-6)
+    assert np.isnan(predicted.points[0, ROOT]).all()
+    hips = Measured.in_space([(flat(), hidden)], np.full((1, 3), np.nan),
+                             np.full((1, 3, 3), np.nan))
+    # the hips, 2 and 3 cm to the right: 2.5 cm between
+    assert np.allclose(hips.points[0, Joint.L_WRIST], (0.125, 0.0, 0.0))
+
+
+def test_nothing_measured_is_missing():
+    for measured in (Measured.in_picture([(None, None)]), Measured.in_space(
+            [(flat(), None)], np.zeros((1, 3)), np.zeros((1, 3, 3)))):
+        assert np.isnan(measured.points).all() and np.isnan(measured.noise).all()
+
+
+def test_root_and_limbs_meet_again():
+    filters = PoseFilters(PipelineSettings(), 640.0)
+    filters.add_row()
+    for _ in range(3):
+        filters.predict(1 / 30)
+        filters.correct([(flat(), body())], np.ones((1, 16), bool))
+    pose = filters.calm_space(NO_BONES, NO_BONES)[0]
+    assert np.allclose(pose.keypoints_m, body().keypoints_m)
+    assert pose.is_absolute
+    # the root's own error is every keypoint's
+    assert (pose.covariance_m2[Joint.L_WRIST, 0, 0] > pose.noise_m2[Joint.L_WRIST, 0, 0])
+
+
+def test_a_root_that_nobody_saw_is_not_published_but_used():
+    filters = PoseFilters(PipelineSettings(predict_max_s=0.1), 640.0)
+    filters.add_row()
+    seen = np.ones((1, 16), bool)
+    filters.correct([(flat(), body())], seen)
+    seen[0, ROOT] = False
+    for _ in range(6):
+        filters.predict(0.05)
+        filters.correct([(flat(), body(missing=[ROOT]))], seen)
+        filters.lose(0.1)
+    pose = filters.calm_space(NO_BONES, NO_BONES)[0]
+    assert np.isnan(pose.keypoints_m[ROOT]).all()
+    assert np.allclose(pose.keypoints_m[Joint.L_WRIST], body().keypoints_m[Joint.L_WRIST])
+
+
+def test_unseen_error_stays_and_noise_counts_no_more_than_the_covariance():
+    unseen = Unseen.empty(2)
+    unseen.add_row()
+    taken = np.zeros((1, 16), bool)
+    taken[0, :2] = True
+    spread, noise = np.tile(np.eye(2) * 4.0, (1, 16, 1, 1)), np.tile(np.eye(2), (1, 16, 1, 1))
+    noise[0, 1] *= 8.0      # says more than the whole error
+    unseen.learn(taken, spread, noise)
+    own = np.tile(np.eye(2) * 0.5, (1, 16, 1, 1))
+    whole = unseen.whole(own)[0]
+    assert np.allclose(whole[0], np.eye(2) * 3.5)       # 4 - 1 + 0.5
+    assert np.allclose(whole[1], np.eye(2) * 0.25)      # half of the noise counts
+    assert np.allclose(whole[2], np.eye(2) * 0.5)       # never measured: no bias known
+    unseen.reorder(0, np.array([1, 0, *range(2, 16)]))
+    assert np.allclose(unseen.whole(own)[0, 1], np.eye(2) * 3.5)
+
+
+def test_settings_scale_with_the_picture():
+    settings = PipelineSettings(acceleration_std_2d=100.0)
+    wide = PoseFilters(settings, 1280.0).picture.settings
+    assert wide.acceleration_std == 200.0 and wide.lag_speed == 2 * LAG_SPEED_PX_S
+    filters = PoseFilters(settings, 640.0)
+    filters.configure(settings.replace(smoothing_lag_ms=0.0), 640.0)
+    assert filters.picture.settings.lag_s == filters.space.settings.lag_s == 0.0
+    assert wide.lag_s == pytest.approx(settings.smoothing_lag_ms * 1e-3)
+
+
+def test_bones_pull_limbs_but_not_the_root():
+    points = np.zeros((1, 16, 3))
+    points[0, ROOT] = (1.0, 2.0, 3.0)
+    points[0, :, 0] += np.where(np.arange(16) == ROOT, 0.0, np.arange(16) * 0.1)
+    spread = np.tile(np.eye(3) * 1e-4, (1, 16, 1, 1))
+    unseen = Unseen.empty(3)
+    unseen.add_row()
+    free, pulled = (space_poses(points, spread, unseen, np.array([True]), np.array([False]),
+                                lengths, np.full((1, 15), 0.01))[0]
+                    for lengths in (NO_BONES, np.full((1, 15), 0.2)))
+    assert np.allclose(free.keypoints_m[ROOT], pulled.keypoints_m[ROOT])
+    assert np.allclose(free.keypoints_m[Joint.L_HIP], (1.3, 2.0, 3.0))
+    assert pulled.keypoints_m[Joint.L_HIP, 0] < 1.29
