@@ -29,18 +29,19 @@ _COMMON_STD = 0.012
 _WINDOW_SHARE = 1 / 320
 
 #: Joint -> thickness in front of it, how much more where the infant faces the camera (less where
-#: it turns its back), how much more on the side that faces the camera, and the standard
-#: deviation of the whole; thousandths of the body's length.
+#: it turns its back), how much more on the side that faces the camera, the standard deviation of
+#: the whole; and what a lifted joint's depth is off by at least, as a standard deviation relative
+#: to the pelvis. Thousandths of the body's length.
 _SURFACE = {
-    (Joint.R_HIP, Joint.L_HIP): (100, 27, -45, 15),
-    (Joint.R_SHOULDER, Joint.L_SHOULDER): (44, 10, -8, 11),
-    (Joint.PELVIS,): (106, 33, 0, 12), (Joint.THORAX,): (78, 26, 0, 20),
-    (Joint.UPPER_NECK,): (91, 23, 0, 15), (Joint.HEAD_TOP,): (76, -16, 0, 23),
-    (Joint.R_KNEE, Joint.L_KNEE): (37, -9, 0, 7),
-    (Joint.R_ANKLE, Joint.L_ANKLE): (30, 4, 0, 9),
-    (Joint.R_ELBOW, Joint.L_ELBOW): (35, 7, 0, 15),
-    (Joint.R_WRIST, Joint.L_WRIST): (23, 4, 0, 15)}
-_SHARES = np.zeros((NUM_KEYPOINTS, 4))
+    (Joint.R_HIP, Joint.L_HIP): (100, 27, -45, 15, 7),
+    (Joint.R_SHOULDER, Joint.L_SHOULDER): (44, 10, -8, 11, 24),
+    (Joint.PELVIS,): (106, 33, 0, 12, 2), (Joint.THORAX,): (78, 26, 0, 20, 20),
+    (Joint.UPPER_NECK,): (91, 23, 0, 15, 27), (Joint.HEAD_TOP,): (76, -16, 0, 23, 41),
+    (Joint.R_KNEE, Joint.L_KNEE): (37, -9, 0, 7, 33),
+    (Joint.R_ANKLE, Joint.L_ANKLE): (30, 4, 0, 9, 42),
+    (Joint.R_ELBOW, Joint.L_ELBOW): (35, 7, 0, 15, 45),
+    (Joint.R_WRIST, Joint.L_WRIST): (23, 4, 0, 15, 74)}
+_SHARES = np.zeros((NUM_KEYPOINTS, 5))
 for _joints, _values in _SURFACE.items():
     _SHARES[list(_joints)] = np.array(_values) / 1000.0
 _OWN_SIDE = np.array([{'left': 1.0, 'right': -1.0}.get(side, 0.0) for side in SIDES])
@@ -174,7 +175,7 @@ def measured_length(pose: Pose3D, depths: JointDepths, body_length_m: float) -> 
     if known.sum() < MIN_DEPTHS:
         return None
     seen_m = (depths.depth_m - depths.offset_m)[known]
-    std_m = np.sqrt(depths.std_m ** 2 + _relative_variance_m2(pose))[known]
+    std_m = np.sqrt(depths.std_m ** 2 + _relative_variance_m2(pose, body_length_m))[known]
     return body_length_m * weighted_median(seen_m / surface_m[known], 1 / std_m)
 
 
@@ -200,7 +201,7 @@ def fuse_depth(pose: Pose3D, depths: JointDepths, scale_std: float = 0.0
     known = np.isfinite(points).all(axis=1) & np.isfinite(depths.depth_m)
     if known.sum() < MIN_DEPTHS or not np.isfinite(points[ROOT]).all():
         return None
-    own_m2 = _relative_variance_m2(pose) + (
+    own_m2 = _relative_variance_m2(pose, depths.body_length_m) + (
         scale_std * (points[:, 2] - points[ROOT, 2])) ** 2
     variance_m2 = own_m2 + depths.std_m ** 2
     apart_m = depths.depth_m - points[:, 2]
@@ -239,10 +240,11 @@ def _is_believed(apart_m: np.ndarray, std_m: np.ndarray) -> np.ndarray:
     return (apart_m > -NEAR_SIGMA * std_m) & (apart_m < FAR_SIGMA * std_m)
 
 
-def _relative_variance_m2(pose: Pose3D) -> np.ndarray:
+def _relative_variance_m2(pose: Pose3D, body_length_m: float) -> np.ndarray:
     """(16,) m^2 of the keypoints' depths relative to the root's; NaN where missing."""
     depth_m2 = pose.covariance_m2[:, 2, 2]
-    return np.maximum(depth_m2 - np.nan_to_num(depth_m2[ROOT]), 0.0) + 1e-6
+    least_m2 = (_SHARES[:, 4] * body_length_m) ** 2
+    return np.maximum(depth_m2 - np.nan_to_num(depth_m2[ROOT]), least_m2)
 
 
 def _with_depth_variance(covariance_m2: np.ndarray, rays: np.ndarray,
