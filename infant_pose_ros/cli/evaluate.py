@@ -53,6 +53,14 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--replicates', metavar='N', type=int, default=2000,
                         help='draws of the bootstrap; default: %(default)s')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
+    group = parser.add_argument_group(
+        'smoothing', 'jitter, error and delay of the tracks over whole videos; docs/temporal.md. '
+        'Of the options above --split, --out, --device and --quiet apply')
+    group.add_argument('--temporal', action='store_true', help='measure smoothing')
+    group.add_argument('--quick', metavar='DIR', type=Path,
+                       help='the same set with more frames a second (infant-pose synth --rate '
+                       '60), for the wandering rate')
+    group.add_argument('--settings', metavar='YAML', help='of networks and filters, flat YAML')
     parser.add_argument('--quiet', action='store_true', help='no progress bars')
 
 
@@ -66,6 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
     from infant_pose_ros.evaluation.report import evaluate
     from infant_pose_ros.evaluation.sets import open_photos, open_videos
 
+    if arguments.temporal:
+        return _run_temporal(arguments)
+    if arguments.quick or arguments.settings:
+        raise InvalidInputError('--quick and --settings are of --temporal; add it')
     if arguments.replicates < 1:
         raise InvalidInputError(f'--replicates: must be 1 or more, got {arguments.replicates}')
     networks = Networks(arguments.device)
@@ -81,6 +93,28 @@ def run(arguments: argparse.Namespace) -> int:
     print(evaluate(pictures, _rows(arguments, pictures.has_lengths), arguments.out, networks,
                    progress, arguments.replicates, arguments.skip_missing))
     print(f'report: {arguments.out / "report.md"}', file=sys.stderr)
+    return 0
+
+
+def _run_temporal(arguments: argparse.Namespace) -> int:
+    """Measure smoothing."""
+    from infant_pose_ros.config import PipelineSettings
+    from infant_pose_ros.evaluation.temporal_run import evaluate_temporal
+
+    if (arguments.photos or arguments.every != 1 or arguments.rows or arguments.pose
+            or arguments.lifter or arguments.adult_network or arguments.body_length):
+        raise InvalidInputError('--temporal: takes every frame of whole videos; leave out '
+                                '--photos, --every, --body-length and rows, and name networks in '
+                                '--settings')
+    settings = (PipelineSettings.from_yaml(arguments.settings) if arguments.settings
+                else PipelineSettings()).replace(device=arguments.device)
+
+    def progress(label: str, total: int):
+        return tqdm(total=total or None, desc=label, disable=arguments.quiet)
+
+    print(evaluate_temporal(arguments.folder, arguments.split, arguments.out, settings,
+                            arguments.quick, progress), end='')
+    print(f'report: {arguments.out / "temporal.md"}', file=sys.stderr)
     return 0
 
 

@@ -91,7 +91,10 @@ class Recording:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """A recording's tracks: for each of F frames the raw poses and the smoothed one, or None."""
+    """A recording's tracks: for each of F frames the raw poses and the smoothed one, or None.
+
+    The raw poses have left and right as the track has them.
+    """
 
     poses_2d: list[Pose2D | None] = field(default_factory=list)
     poses_3d: list[Pose3D | None] = field(default_factory=list)
@@ -246,7 +249,7 @@ def replay(recording: Recording, settings: PipelineSettings, lifter: PoseLifter)
             reader.lift([candidate], recording.camera, scales)
             if track is None and _can_begin(pose, settings):
                 track = tracker.begin(pose, candidate.pose_3d)
-        made.poses_2d.append(pose)
+        made.poses_2d.append(candidate.pose_2d)
         made.poses_3d.append(candidate.pose_3d)
         made.estimates.append(None if track is None else tracker.correct(
             track.id, candidate.pose_2d, candidate.pose_3d))

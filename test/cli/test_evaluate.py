@@ -81,3 +81,36 @@ def test_errors_are_one_line(tiny_checkpoints, cot_folder, tmp_path, capsys, mor
     assert cli.main(words_of(tiny_checkpoints, cot_folder, tmp_path / 'out', *more)) == 2
     error = capsys.readouterr().err
     assert words in error and error.count('\n') == 1
+
+
+@pytest.fixture
+def temporal_words(tiny_checkpoints, cot_folder, tmp_path):
+    settings = tmp_path / 'settings.yaml'
+    settings.write_text(''.join(f'{task}_weights: {path}\n'
+                                for task, path in tiny_checkpoints.items()))
+    return ['evaluate', str(cot_folder), '--temporal', '--quiet', '--device', 'cpu',
+            '--settings', str(settings), '--out', str(tmp_path / 'out')]
+
+
+def test_smoothing(temporal_words, tmp_path, capsys):
+    """Networks that know nothing follow nobody: a report all the same."""
+    assert cli.main(temporal_words) == 0
+    shown = capsys.readouterr()
+    assert shown.out == (tmp_path / 'out' / 'temporal.md').read_text()
+    assert 'SynthCot-12 (version 1): video 11 (6 frames at 30 Hz), video 12' in shown.out
+    assert 'tiny pose' in shown.out
+    assert 'differs from the pipeline itself by at most 0 px' in shown.out
+    stored = {path: path.stat().st_mtime_ns for path in (tmp_path / 'out/readings').iterdir()}
+    assert len(stored) == 2
+    assert cli.main([*temporal_words, '--quick', temporal_words[1]]) == 0
+    assert 'Wandering rate: from video 11' in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns
+            for path in (tmp_path / 'out/readings').iterdir()} == stored
+
+
+def test_smoothing_takes_whole_videos(temporal_words, capsys):
+    for more in (['--every', '2'], ['--photos'], ['--pose', 'a=b'], ['--body-length', 'age']):
+        assert cli.main([*temporal_words, *more]) == 2
+        assert '--temporal: takes every frame' in capsys.readouterr().err
+    assert cli.main([*temporal_words[:2], '--quick', 'elsewhere']) == 2
+    assert '--quick and --settings are of --temporal' in capsys.readouterr().err
