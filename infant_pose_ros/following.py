@@ -19,7 +19,7 @@ from infant_pose_ros.filtering.association import (
     SAME_INFANT_SHARE,
     suppress_overlapping,
 )
-from infant_pose_ros.filtering.people import Person
+from infant_pose_ros.filtering.people import MOST_READINGS_UNFOLLOWED, Person
 from infant_pose_ros.filtering.tracks import seen_keypoints, Track, TrackEstimate
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.geometry.proportions import infant_log_odds
@@ -162,7 +162,8 @@ class Following:
                 tracker.begin(candidate.pose_2d, candidate.pose_3d, track_id)
             self._remember(track_id, candidate)
         self._end_adults()
-        chosen = {track_id: candidate for track_id, (candidate, _) in by_track.items()}
+        chosen = {self._own_id(track_id, candidate): candidate
+                  for track_id, (candidate, _) in by_track.items()}
         chosen |= self._begun(newcomers)
         alive = {track.id for track in tracker.tracks}
         chosen = {track_id: one for track_id, one in chosen.items() if track_id in alive}
@@ -254,20 +255,20 @@ class Following:
         people = [known.get(row) or state.people.add(
             0, candidate.pose_2d.keypoints_px, self._stamp_s)
             for row, candidate in enumerate(newcomers)]
-        is_other = []
         for person, candidate in zip(people, newcomers):
             log_odds = _log_odds(candidate)
-            is_other.append(bool(person.track) and self._looks_for_adults and person.differs(
-                log_odds, self._log_odds_min))
-            if not is_other[-1]:
-                person.weigh(log_odds)
+            if person.track and not self._looks_adult(person):
+                person.return_as(log_odds)
+            else:
+                person.weigh(log_odds, MOST_READINGS_UNFOLLOWED)
                 person.see(candidate.pose_2d.keypoints_px, self._stamp_s, True)
         order = sorted(range(len(newcomers)), key=lambda row: (
             self._looks_adult(people[row]), not people[row].track, -newcomers[row].score))
         for row in order:
             person, candidate = people[row], newcomers[row]
-            is_adult = is_other[row] or self._looks_adult(person)
-            if is_other[row] or (is_adult and self._settings.adult_policy == 'refuse'):
+            is_adult = self._looks_adult(person)
+            if self._seems_another(person) or (
+                    is_adult and self._settings.adult_policy == 'refuse'):
                 continue
             if not is_adult:
                 self._make_room()
@@ -275,7 +276,6 @@ class Following:
                 continue
             person.track = state.tracker.begin(
                 candidate.pose_2d, candidate.pose_3d, person.track or None).id
-            person.doubts = None
             begun[person.track] = candidate
         return begun
 
@@ -298,6 +298,22 @@ class Following:
             if is_refused or is_another or place >= self._settings.max_infants:
                 self._state.tracker.end(track.id)
 
+    def _own_id(self, track_id: int, candidate: Candidate) -> int:
+        """The id of whom a track reads: an infant that was hidden may be read by the track of
+        one who was in the way.
+        """
+        state, living = self._state, {track.id for track in self._state.tracker.tracks}
+        person = state.people.of(track_id)
+        if track_id not in living or person is None or not person.is_clearing:
+            return track_id
+        infant = state.people.recognise_in_place(person, self._stamp_s, living)
+        if infant is None:
+            return track_id
+        state.tracker.end(track_id)
+        state.people.people.remove(person)
+        infant.doubts = person.doubts
+        return state.tracker.begin(candidate.pose_2d, candidate.pose_3d, infant.track).id
+
     # Infants and adults
 
     def _remember(self, track_id: int, candidate: Candidate) -> None:
@@ -309,6 +325,10 @@ class Following:
 
     def _looks_adult(self, person: Person) -> bool:
         return self._looks_for_adults and person.log_odds < self._log_odds_min
+
+    def _seems_another(self, person: Person | None) -> bool:
+        return self._looks_for_adults and person is not None and person.seems_another(
+            self._log_odds_min)
 
     def _is_adult(self, track_id: int) -> bool:
         """Whether enough readings of a track say that it is an adult's."""
@@ -326,14 +346,15 @@ class Following:
         self._state.choose_main(no_adults or infants)
 
     def _infants(self, chosen: dict[int, Candidate]) -> list[TrackedInfant]:
-        """The answers about all tracks, but for those that can't tell where they are."""
+        """The answers about all tracks that can tell where their infants are."""
         infants = []
         tracks = self._state.tracker.tracks
         estimates = self._state.tracker.correct_all(
             {key: (candidate.pose_2d, candidate.pose_3d) for key, candidate in chosen.items()})
         for track in tracks:
             candidate, estimate = chosen.get(track.id), estimates[track.id]
-            if (estimate.state != TrackState.LOST).any():
+            person = self._state.people.of(track.id)
+            if (estimate.state != TrackState.LOST).any() and not self._seems_another(person):
                 infants.append(_infant(track, estimate, candidate))
         seen = [infant.smooth_2d.keypoints_px for infant in infants if infant.track in chosen]
         # A track that was not read and is predicted onto another's infant is none of its own.

@@ -182,6 +182,24 @@ def test_an_adult_who_is_read_in_an_infants_place_is_not_followed():
     assert [infant.track for infant in back.infants] == [1]
 
 
+def test_an_infant_that_is_read_by_the_track_of_one_who_hid_it_gets_its_id_back():
+    scene = Scene(small((160.0, 120.0)))
+    with pipeline_of(scene, detect_every=5, track_max_s=0.3) as pipeline:
+        run(pipeline, 10)
+        scene.bodies = []
+        scene.read = lambda crop: Pose2D(
+            scene.bodies[0] if scene.bodies else body_px(), np.full(16, scene.score if
+                                                                    scene.bodies else 0.0),
+            np.tile(np.eye(2), (16, 1, 1)))
+        run(pipeline, 15, 10)       # the infant's track ends
+        scene.bodies = [small((200.0, 140.0))]      # somebody else, nearby
+        assert [one.track for one in run(pipeline, 20, 25)[-1].infants] == [2]
+        scene.score = 0.5           # who moves away, and the track reads the infant
+        run(pipeline, 1, 45)
+        scene.score, scene.bodies = 0.9, [small((165.0, 122.0))]
+        assert [one.track for one in run(pipeline, 10, 46)[-1].infants] == [1]
+
+
 def test_an_infant_takes_an_adults_place():
     scene = Scene(adult_px((80.0, 100.0)))
     with pipeline_of(scene, adult_policy='prefer', detect_every=10) as pipeline:

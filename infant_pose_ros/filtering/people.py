@@ -31,21 +31,24 @@ class Person:
     Attributes:
         track: id; 0 for one who was never followed.
         pose_px: (16, 2) as last read well. anchor_px: as last read when the detector agreed.
-        seen_s: stamp of `pose_px`, s.
+        begun_s, seen_s: stamps of the first sight and of `pose_px`, s.
         log_odds: mean evidence for an infant over `readings`.
         score: the usual one of a reading.
-        doubts: evidence of the readings since something got in the way of a track; None where
-            nothing did, or it is out of the way again.
+        doubts: evidence of the readings since something got in the way of a track, or since it
+            was found again; None where it is clear whom it follows.
+        last_px: (16, 2) as last read, also in doubt.
     """
 
     track: int
     pose_px: np.ndarray
     anchor_px: np.ndarray
     seen_s: float
+    begun_s: float = 0.0
     log_odds: float = 0.0
     readings: int = 0
     score: float = 0.0
     doubts: list[float] | None = None
+    last_px: np.ndarray | None = None
 
     def follow(self, log_odds: float, score: float, pose_px: np.ndarray, stamp_s: float,
                is_confirmed: bool) -> None:
@@ -54,6 +57,7 @@ class Person:
         After a disturbed one it is in doubt whom the next ones show: an adult who leans over an
         infant may be read in its place. Until that is clear, what is remembered stays.
         """
+        self.last_px = pose_px
         if score < _DISTURBED_SHARE * self.score:
             self.doubts = []
         elif self.doubts is not None:
@@ -65,18 +69,29 @@ class Person:
             self.weigh(log_odds)
             self.see(pose_px, stamp_s, is_confirmed)
 
+    @property
+    def is_clearing(self) -> bool:
+        """Whether enough readings after a disturbance are there to look who it is; true once."""
+        return self.doubts is not None and len(self.doubts) == _READINGS_OF_ANOTHER
+
+    def return_as(self, log_odds: float) -> None:
+        """Found again in a place of its own, with the evidence of that reading."""
+        self.doubts = [_bounded(log_odds)]
+
+    def seems_another(self, log_odds_min: float) -> bool:
+        """Whether what was read since a disturbance speaks for an adult rather than for it."""
+        return bool(self.doubts) and self.differs(float(np.mean(self.doubts)), log_odds_min)
+
     def is_another(self, log_odds_min: float) -> bool:
         """Whether readings since a disturbance show an adult in place of the infant."""
-        return self.doubts is not None and len(self.doubts) >= _READINGS_OF_ANOTHER and (
-            self.differs(float(np.mean(self.doubts)), log_odds_min))
+        return self.seems_another(log_odds_min) and len(self.doubts) >= _READINGS_OF_ANOTHER
 
     def differs(self, log_odds: float, log_odds_min: float) -> bool:
         """Whether evidence is an adult's, and that of this person is much better."""
         return log_odds < min(log_odds_min, self.log_odds - ANOTHER_LOG_ODDS)
 
-    def weigh(self, log_odds: float) -> None:
-        """Take in the evidence of one more reading."""
-        most = MOST_READINGS if self.track else MOST_READINGS_UNFOLLOWED
+    def weigh(self, log_odds: float, most: int = MOST_READINGS) -> None:
+        """Take in the evidence of one more reading; the mean goes over `most`."""
         self.readings = min(self.readings + 1, most)
         self.log_odds += (_bounded(log_odds) - self.log_odds) / self.readings
 
@@ -104,7 +119,7 @@ class PeopleMemory:
 
     def add(self, track_id: int, pose_px: np.ndarray, stamp_s: float) -> Person:
         """Begin to remember somebody; `track_id` 0 is one who isn't followed."""
-        person = Person(track_id, pose_px, pose_px, stamp_s)
+        person = Person(track_id, pose_px, pose_px, stamp_s, stamp_s)
         self.people.append(person)
         return person
 
@@ -135,10 +150,21 @@ class PeopleMemory:
         Returns:
             By row of `poses_px`.
         """
-        missing = self.missing(living)
-        if not missing or not len(poses_px):
-            return {}
-        gone_s = np.array([now_s - person.seen_s for person in missing])
-        places = ([person.pose_px for person in missing], [person.anchor_px for person in missing])
-        costs = np.fmin(*(return_costs(poses_px, np.stack(place), gone_s) for place in places))
-        return {row: missing[column] for row, column in match(costs, 1.0)}
+        return _matched(poses_px, now_s, self.missing(living))
+
+    def recognise_in_place(self, person: Person, now_s: float, living: Collection[int]
+                           ) -> Person | None:
+        """Which infant, lost before `person` was first seen, is now read in its place, if any."""
+        missing = [other for other in self.missing(living)
+                   if other.track and other.seen_s <= person.begun_s]
+        return _matched(person.last_px[None], now_s, missing).get(0)
+
+
+def _matched(poses_px: np.ndarray, now_s: float, missing: list[Person]) -> dict[int, Person]:
+    """Who of the missing lies where a pose of (N, 16, 2) is, by row."""
+    if not missing or not len(poses_px):
+        return {}
+    gone_s = np.array([now_s - person.seen_s for person in missing])
+    places = ([person.pose_px for person in missing], [person.anchor_px for person in missing])
+    costs = np.fmin(*(return_costs(poses_px, np.stack(place), gone_s) for place in places))
+    return {row: missing[column] for row, column in match(costs, 1.0)}

@@ -30,9 +30,9 @@ def test_evidence_is_a_mean_of_bounded_readings():
 def test_evidence_against_one_who_is_not_followed_fades():
     person = Person(0, body(), body(), 0.0)
     for _ in range(50):
-        person.weigh(-2.0)
+        person.weigh(-2.0, MOST_READINGS_UNFOLLOWED)
     assert person.readings == MOST_READINGS_UNFOLLOWED
-    person.weigh(2.0)
+    person.weigh(2.0, MOST_READINGS_UNFOLLOWED)
     assert person.log_odds == pytest.approx(-2.0 + 4.0 / MOST_READINGS_UNFOLLOWED)
 
 
