@@ -19,7 +19,8 @@ from infant_pose_ros.errors import InfantPoseError
 
 #: Subcommand (and module of this folder) -> its line in the help.
 COMMANDS = {
-    'predict': 'poses of a video or a folder of pictures, to CSV and an overlay video',
+    'predict': 'poses of a video, a folder of pictures or a bag, to CSV and an overlay video',
+    'smooth': 'smooth the keypoints recorded in a bag over the whole recording',
     'bench': 'measure the milliseconds of each stage and the end-to-end rate',
     'info': 'show versions, devices, checkpoints and settings',
     'synth': 'render infants with true keypoints',
@@ -27,6 +28,7 @@ COMMANDS = {
     'data': 'check a copy of a dataset, file by file',
     'train': 'train the detector, the 2D pose network or the lifter',
     'evaluate': 'measure networks on a labelled set, beside published figures',
+    'calibrate': 'make the published standard deviations match the errors',
 }
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130

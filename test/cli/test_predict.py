@@ -10,7 +10,9 @@ import pytest
 
 from infant_pose_ros.cli import main as cli
 from infant_pose_ros.cli import predict
-from infant_pose_ros.media.sources import open_source
+from infant_pose_ros.filtering import recordings
+from infant_pose_ros.filtering.tracks import TrackEstimate
+from infant_pose_ros.media.sources import FrameSource, open_source
 from infant_pose_ros.skeleton import Joint, KEYPOINT_NAMES, TrackState
 from infant_pose_ros.structures import Camera, FrameResult, Pose2D, Pose3D, TrackedInfant
 
@@ -193,6 +195,7 @@ def test_memory_does_not_grow(pipeline, tmp_path, monkeypatch):
 
     class Endless:
         name, num_frames, rate_hz, size_wh, camera_info_path = 'x', 200, 30.0, SIZE_WH, None
+        is_live, camera = False, None
 
         def __enter__(self):
             return self
@@ -231,6 +234,14 @@ def test_memory_does_not_grow(pipeline, tmp_path, monkeypatch):
     (['{folder}', '--csv', '{tmp}/p.csv', '--body-length', '9'],
      'body_length_m: 9.0 is outside 0.0 .. 2.2'),
     (['{folder}', '--csv', '{tmp}/p.csv', '--settings', '{tmp}/none.yaml'], 'can not be read'),
+    (['{folder}', '--csv', '{tmp}/p.csv', '--topic', '/image'], 'is no bag'),
+    (['{folder}', '--csv', '{tmp}/p.csv', '--smooth', '--stills'], '--smooth: unrelated pictures'),
+    (['{folder}', '--csv', '{tmp}/p.csv', '--smooth', '--no-smoothing'],
+     '--smooth: smoothing is switched off'),
+    (['{folder}', '--csv', '{tmp}/p.csv', '--side-by-side'], '--side-by-side: needs --video'),
+    (['{folder}', '--video', '{tmp}/v.mp4', '--side-by-side', '--raw'], 'of no use with --raw'),
+    (['{folder}', '--csv', '{tmp}/p.csv', '--trail', '1'], '--trail: is drawn in the video'),
+    (['{folder}', '--video', '{tmp}/v.mp4', '--trail', '-1'], 'trail_s: -1.0 is outside'),
 ])
 def test_errors_are_one_line(pipeline, folder, tmp_path, capsys, words, message):
     words = [word.format(folder=folder, tmp=tmp_path) for word in words]
@@ -243,3 +254,101 @@ def test_an_empty_folder_is_refused(pipeline, tmp_path, capsys):
     (tmp_path / 'empty').mkdir()
     assert run(tmp_path / 'empty', '--csv', tmp_path / 'p.csv') == 2
     assert 'no pictures' in capsys.readouterr().err
+
+
+def test_raw_and_smooth_exclude_each_other(pipeline, folder, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(folder, '--csv', '-', '--raw', '--smooth')
+    assert end.value.code == 2 and 'not allowed with argument' in capsys.readouterr().err
+
+
+@pytest.fixture
+def backwards(monkeypatch):
+    """A smoother that gives each frame the pose of the frame that mirrors it in time."""
+    calls = []
+
+    def smooth_track(stamps_s, poses_2d, poses_3d, size_wh, settings):
+        calls.append((list(stamps_s), [pose is not None for pose in poses_2d], size_wh))
+        lost = Pose2D(np.full((16, 2), np.nan), np.zeros(16), np.full((16, 2, 2), np.nan))
+        far = Pose3D(np.full((16, 3), np.nan), np.full((16, 3, 3), np.nan), True)
+        return [TrackEstimate(1, flat or lost, deep or far,
+                              np.full(16, TrackState.MEASURED if flat else TrackState.PREDICTED,
+                                      np.uint8), np.full(16, 0.5))
+                for flat, deep in zip(poses_2d[::-1], poses_3d[::-1])]
+
+    monkeypatch.setattr(recordings, 'smooth_track', smooth_track)
+    return calls
+
+
+class ThreeFrames(FakePipeline):
+    """An infant at 5 px, nobody, and the same one at 9 px."""
+
+    def answer(self, kind, stamp_s, camera):
+        found = ((infant(7.0, 5.0),), (), (infant(8.0, 9.0),))[len(self.calls) % 3]
+        self.calls.append((kind, stamp_s, camera))
+        return FrameResult(stamp_s, found, None, {'total': 1.0}, 0.6)
+
+
+def test_smoothing_sees_the_raw_poses_of_the_whole_recording(
+        monkeypatch, backwards, folder, tmp_path, capsys):
+    monkeypatch.setattr(predict, 'PosePipeline', ThreeFrames())
+    assert run(folder, '--csv', tmp_path / 'p.csv', '--fps', 10, '--smooth') == 0
+    assert backwards == [([0.0, 0.1, 0.2], [True, False, True], SIZE_WH)]
+    rows = rows_of(tmp_path / 'p.csv')
+    assert [row['frame'] for row in rows[::16]] == ['0', '1', '2']
+    assert [row['name'] for row in rows[::16]] == ['p0.png', 'p1.png', 'p2.png']
+    assert [row['u_px'] for row in rows[::16]] == ['9.000', '', '5.000']
+    assert [row['state'] for row in rows[::16]] == ['measured', 'predicted', 'measured']
+    assert capsys.readouterr().out.startswith('3 frames, 3 with an infant')
+
+
+def test_the_smoothed_video_is_drawn_in_a_second_pass(
+        monkeypatch, backwards, folder, tmp_path):
+    monkeypatch.setattr(predict, 'PosePipeline', ThreeFrames())
+    drawn = []
+
+    class Painter(predict.OverlayPainter):
+        def draw(self, image_rgb, stamp_s, infants, raw_infants=None, rate_hz=None):
+            drawn.append((stamp_s, [rows['u'][:, 0].tolist() for rows in (infants, raw_infants)]))
+            return super().draw(image_rgb, stamp_s, infants, raw_infants, rate_hz)
+
+    monkeypatch.setattr(predict, 'OverlayPainter', Painter)
+    out = tmp_path / 'v.mp4'
+    assert run(folder, '--video', out, '--fps', 10, '--smooth', '--side-by-side') == 0
+    assert drawn[0] == (0.0, [[9.0], [5.0]]) and drawn[2] == (0.2, [[5.0], [9.0]])
+    with open_source(out) as video:
+        assert video.size_wh == (130, 48) and len(list(video)) == 3
+
+
+def test_side_by_side_shows_what_is_live_too(pipeline, folder, tmp_path):
+    out = tmp_path / 'v.mp4'
+    assert run(folder, '--video', out, '--side-by-side', '--trail', 0) == 0
+    with open_source(out) as video:
+        assert video.size_wh == (130, 48)
+        both = next(iter(video)).image_rgb[20:]
+    left, right = both[:, :64], both[:, 66:]
+    assert all(np.abs(panel.astype(int) - 90).max() > 60 for panel in (left, right))
+
+
+def test_a_webcam_can_not_be_smoothed(pipeline, monkeypatch, tmp_path, capsys):
+    class Webcam(FrameSource):
+        is_live = True
+
+    monkeypatch.setattr(predict, 'open_source',
+                        lambda *_arguments: Webcam('/dev/video0', 30.0, None, SIZE_WH))
+    assert run('/dev/video0', '--csv', tmp_path / 'p.csv', '--smooth') == 2
+    assert 'a webcam has no end; record it first' in capsys.readouterr().err
+    assert not (tmp_path / 'p.csv').exists()
+
+
+def test_pictures_of_a_bag_with_its_camera_and_stamps(pipeline, recorded, tmp_path):
+    picture = np.full((48, 64, 3), 90, np.uint8)
+    path = recorded.bag([
+        ('/camera_info', 0, recorded.camera_info(50.0, fx=44.0, size_wh=SIZE_WH)),
+        *(('/image', index, recorded.image(picture, 50.0 + 0.25 * index)) for index in range(3))])
+    assert run(path, '--csv', tmp_path / 'p.csv', '--video', tmp_path / 'v.mp4') == 0
+    assert [call[1] for call in pipeline.calls[:3]] == [50.0, 50.25, 50.5]
+    assert pipeline.calls[0][2].fx == 44.0
+    assert rows_of(tmp_path / 'p.csv')[-1]['stamp_s'] == '50.500000'
+    with open_source(tmp_path / 'v.mp4') as video:
+        assert video.rate_hz == pytest.approx(4.0)
