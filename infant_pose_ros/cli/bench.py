@@ -16,6 +16,7 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+from infant_pose_ros.cli.bench_filters import bench_filters
 from infant_pose_ros.cli.settings import add_settings_arguments, settings_from_arguments
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InfantPoseError, InvalidInputError
@@ -75,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
                 measured = bench_pipeline(progress, pipeline, camera)
         result = {'source': source.name, 'size_wh': list(source.size_wh), **measured}
     result['detector_alone_ms'] = detector_ms
+    result['filters_ms'] = bench_filters(settings)
     has_ros = importlib.util.find_spec('rclpy') is not None
     if arguments.nodes or (arguments.nodes is None and has_ros):
         result['nodes'] = bench_nodes(source_given, settings)
@@ -185,6 +187,10 @@ def bench_table(result: dict) -> str:
         f'{result["looks"]} answers of the detector',
         f'device      {result["device"]}, {result["precision"]}, {result["num_threads"]} threads',
         f'models      {", ".join(result["models"].values())}']
+    if 'filters_ms' in result:
+        lines += ['', f'{"filters, ms a frame":<24}{"1 infant":>9}{"8":>9}']
+        lines += [f'{name:<24}{spent[1]:>9.2f}{spent[8]:>9.2f}'
+                  for name, spent in result['filters_ms'].items()]
     if 'nodes' in result:
         lines += ['', 'nodes over DDS, at the rate of the source', summary_table(result['nodes'])]
     return '\n'.join(lines)

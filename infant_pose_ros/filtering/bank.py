@@ -299,11 +299,14 @@ class KalmanBank:
         self._drift = np.where(fits[..., None], drift, self._drift)
         more = np.where(fits, np.maximum(boost - self._boost, 0.0), 0.0) * self._density()
         self._boost = np.where(fits, boost, self._boost)
-        self._states.add_noise(self._step_s[:, None], np.stack([more, 0.0 * more]))
+        if more.any():
+            self._states.add_noise(self._step_s[:, None], np.stack([more, 0.0 * more]))
 
     def _begin(self, hypothesis: int, which: np.ndarray, points: np.ndarray, noise: np.ndarray
                ) -> None:
         """Begin filters at rest at `points` where (N, K) `which` is set."""
+        if not which.any():
+            return
         mean, blocks = self._states.mean[hypothesis], self._states.blocks[hypothesis]
         mean[which, 0], mean[which, 1] = points[which], 0.0
         blocks[which, 0], blocks[which, 1] = noise[which], 0.0
@@ -314,6 +317,8 @@ class KalmanBank:
     def _dispute(self, fits: np.ndarray, refused: np.ndarray, points: np.ndarray,
                  noise: np.ndarray) -> None:
         """Keep the waiting filters: dropped where the believed one fits, begun where not."""
+        if not (refused.any() or self._awake[1].any()):
+            return
         self._awake[1] &= ~fits[0]
         agrees = refused & fits[1]
         self._agreed = np.where(agrees, self._agreed + 1, np.where(fits[0], 0, self._agreed))
@@ -324,6 +329,8 @@ class KalmanBank:
     def _recovered(self) -> np.ndarray:
         """(N, K) bool: where the waiting filter takes over."""
         over = self._awake[1] & (self._agreed >= RECOVERY_COUNT)
+        if not over.any():
+            return over
         for state in (self._states.mean, self._states.blocks):
             state[0][over] = state[1][over]
         self._awake[1] &= ~over

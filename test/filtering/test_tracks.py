@@ -207,7 +207,8 @@ def test_only_noise_is_averaged_out_and_bias_stays_in_what_is_told():
         estimate = tracker.correct(track_id, pose_2d(), Pose3D(
             moved, np.tile(covariance_m2, (16, 1, 1)), True, np.tile(noise_m2, (16, 1, 1))))
         if frame > 5:
-            # 1 mm of noise: little more than one frame (10 mm) behind, though the covariance says 30 mm
+            # 1 mm of noise: little more than one frame (10 mm) behind, not the 30 mm that the
+            # covariance says
             assert np.abs(estimate.smooth_3d.keypoints_m - moved).max() < 0.013
     smooth = estimate.smooth_3d
     # The filter's own error counts how far the calm pose lags behind it.
