@@ -99,18 +99,21 @@ def sample_depth(depth_m: np.ndarray, keypoints_px: np.ndarray) -> np.ndarray:
     """
     height, width = depth_m.shape
     radius = max(round(width * _WINDOW_SHARE), 1)
-    found = np.full(len(keypoints_px), np.nan)
-    for index, point in enumerate(np.asarray(keypoints_px, dtype=np.float64)):
-        if not np.isfinite(point).all():
-            continue
-        x, y = np.rint(np.clip(point, -1e6, 1e6)).astype(int)
-        if not (0 <= x < width and 0 <= y < height):
-            continue
-        window = depth_m[max(y - radius, 0):y + radius + 1, max(x - radius, 0):x + radius + 1]
-        known = window[np.isfinite(window) & (window > 0)]
-        if 2 * known.size > window.size:
-            found[index] = np.median(known)
-    return found
+    points = np.asarray(keypoints_px, dtype=np.float64)
+    middle = np.rint(np.clip(np.nan_to_num(points, nan=-1.0), -1e6, 1e6)).astype(int)
+    around = np.arange(-radius, radius + 1)
+    x = (middle[:, :1] + around)[:, None, :]
+    y = (middle[:, 1:] + around)[:, :, None]
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    window = np.where(inside, depth_m[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)],
+                      np.nan).reshape(len(points), -1).astype(np.float64)
+    known = np.isfinite(window) & (window > 0)
+    ordered = np.sort(np.where(known, window, np.inf), axis=1)
+    count = known.sum(axis=1)
+    rows = np.arange(len(points))
+    median = (ordered[rows, np.maximum(count - 1, 0) // 2] + ordered[rows, count // 2]) / 2
+    is_told = (2 * count > inside.sum(axis=(1, 2))) & inside[:, radius, radius]
+    return np.where(is_told, median, np.nan)
 
 
 def trunk_facing(keypoints_m: np.ndarray) -> np.ndarray:
