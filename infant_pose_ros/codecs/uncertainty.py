@@ -26,6 +26,8 @@ USUAL_LOG_HEAT, USUAL_LOG_LATERAL = 3.5, -9.0
 LEAST_PX, MOST_PX = 0.05, 200.0
 #: No standard deviation in space is believed below or above this, share of the body length.
 LEAST_SHARE, MOST_SHARE = 1e-4, 1.0
+#: Variances above 0 for logarithms and quotients, in any unit.
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -50,67 +52,106 @@ class PictureSpread:
             'picture', (self.own, self.common), self.log_variance))
 
     def covariances(self, heat_model: np.ndarray) -> np.ndarray:
-        """Covariances (..., 16, 2, 2) for those of heatmaps, model px^2; NaN stays NaN.
+        """Covariances (..., 16, 2, 2) for those of heatmaps, model px^2; NaN stays NaN."""
+        axes = _Axes.of(heat_model)
+        return axes.covariances(
+            self.log_variance + self.common * (axes.mean_log - USUAL_LOG_HEAT), self.own,
+            LEAST_PX, MOST_PX)
 
-        The eigenvalues of a symmetric 2x2 matrix are its half trace +- a radius.
-        """
-        half = (heat_model[..., 0, 0] + heat_model[..., 1, 1]) / 2
-        radius = np.hypot((heat_model[..., 0, 0] - heat_model[..., 1, 1]) / 2,
-                          heat_model[..., 0, 1])
-        high, low = half + radius, np.maximum(half - radius, 1e-9)
-        mean = 0.5 * np.log(high * low)
-        away = 0.5 * self.own * np.log(high / low)
-        middle = self.log_variance + self.common * (mean - USUAL_LOG_HEAT)
-        high, low = (np.exp(middle + sign * away).clip(LEAST_PX ** 2, MOST_PX ** 2)
+
+@dataclass(frozen=True, eq=False)
+class _Axes:
+    """Symmetric 2x2 matrices (...) by their axes: half trace +- radius are the eigenvalues.
+
+    Attributes:
+        matrix: (..., 2, 2). half, radius: (...). mean_log: (...) of both eigenvalues' logarithms.
+        away_log: (...) of either from the mean.
+    """
+
+    matrix: np.ndarray
+    half: np.ndarray
+    radius: np.ndarray
+    mean_log: np.ndarray
+    away_log: np.ndarray
+
+    @classmethod
+    def of(cls, matrix: np.ndarray) -> _Axes:
+        half = (matrix[..., 0, 0] + matrix[..., 1, 1]) / 2
+        radius = np.hypot((matrix[..., 0, 0] - matrix[..., 1, 1]) / 2, matrix[..., 0, 1])
+        high, low = (np.log(np.maximum(half + sign * radius, _TINY)) for sign in (1, -1))
+        return cls(matrix, half, radius, (high + low) / 2, (high - low) / 2)
+
+    def covariances(self, mean_log: np.ndarray, own: float, least: float, most: float
+                    ) -> np.ndarray:
+        """With the same axes, but another size, and their ratio to the power of `own`."""
+        high, low = (np.exp(mean_log + sign * own * self.away_log).clip(least ** 2, most ** 2)
                      for sign in (1, -1))
-        stretch = (high - low) / np.maximum(2 * radius, 1e-9)
+        stretch = (high - low) / np.maximum(2 * self.radius, _TINY)
         eye = np.eye(2)
-        return (stretch[..., None, None] * (heat_model - half[..., None, None] * eye)
+        return (stretch[..., None, None] * (self.matrix - self.half[..., None, None] * eye)
                 + ((high + low) / 2)[..., None, None] * eye)
 
 
 @dataclass(frozen=True)
 class SpaceSpread:
-    """How a lifted pose's error is spread beside the ray and along it, shares of the body length.
+    """How a lifted pose's error is spread beside the rays and along them, shares of the length.
 
-    Beside it, the error in the picture at that depth, and the lifter's own:
-    `gain` x (its covariance) + exp(log_lateral[keypoint]). Along it, in z, with m the mean over
-    the keypoints of the logarithm of the former (the covariance's half trace),
+    Both are told by the picture's covariance at the keypoints' depth. With l the logarithm of its
+    variance along an axis, m the mean over both, and M the mean of m over the keypoints,
 
-        log variance = log_depth[keypoint] + common (m - USUAL_LOG_LATERAL).
+        beside: log variance = log_beside[keypoint] + own (l - m) + single (m - M)
+                               + common (M - USUAL_LOG_LATERAL)
+        along, in z: log variance = log_along[keypoint] + depth (M - USUAL_LOG_LATERAL).
 
     Attributes:
-        gain, common: as above. log_lateral, log_depth: 16 each.
+        own, single, common, depth: the exponents. log_beside, log_along: 16 each.
     """
 
-    gain: float
+    own: float
+    single: float
     common: float
-    log_lateral: tuple[float, ...]
-    log_depth: tuple[float, ...]
+    depth: float
+    log_beside: tuple[float, ...]
+    log_along: tuple[float, ...]
 
     def __post_init__(self):
-        for name in ('log_lateral', 'log_depth'):
-            object.__setattr__(self, name, _checked(
-                'space', (self.gain, self.common), getattr(self, name)))
+        exponents = (self.own, self.single, self.common, self.depth)
+        for name in ('log_beside', 'log_along'):
+            object.__setattr__(self, name, _checked('space', exponents, getattr(self, name)))
+
+    def beside(self, lateral: np.ndarray) -> np.ndarray:
+        """(..., 16, 2, 2) for the picture's covariances at that depth, likewise."""
+        axes = _Axes.of(lateral)
+        mean = _mean_of_known(axes.mean_log)
+        return axes.covariances(
+            self.log_beside + self.single * (axes.mean_log - mean)
+            + self.common * (mean - USUAL_LOG_LATERAL), self.own, LEAST_SHARE, MOST_SHARE)
+
+    def along(self, lateral: np.ndarray) -> np.ndarray:
+        """(..., 16) variances in z for the picture's covariances (..., 16, 2, 2) at that depth."""
+        mean = _mean_of_known(_Axes.of(lateral).mean_log)
+        return np.exp(self.log_along + self.depth * (mean - USUAL_LOG_LATERAL)).clip(
+            LEAST_SHARE ** 2, MOST_SHARE ** 2)
 
     def covariances(self, rays: np.ndarray, lateral: np.ndarray) -> np.ndarray:
-        """Covariances (16, 3, 3) of a pose, all as shares of the body length squared.
+        """Covariances (16, 3, 3) of a pose, shares of the body length squared.
 
         Args:
             rays: (16, 2) x/z, y/z. lateral: (16, 2, 2) the picture's covariance at the
                 keypoints' depth; NaN where missing.
         """
-        size = 0.5 * (lateral[:, 0, 0] + lateral[:, 1, 1])
-        known = np.isfinite(size) & (size > 0)
-        mean = float(np.log(size[known]).mean()) if known.any() else USUAL_LOG_LATERAL
-        depth = np.exp(self.log_depth + self.common * (mean - USUAL_LOG_LATERAL)).clip(
-            LEAST_SHARE ** 2, MOST_SHARE ** 2)
         along = np.column_stack([rays, np.ones(len(rays))])
-        covariance = depth[:, None, None] * along[:, :, None] * along[:, None]
-        covariance[:, :2, :2] += self.gain * lateral
-        beside = np.exp(self.log_lateral).clip(LEAST_SHARE ** 2, MOST_SHARE ** 2)
-        covariance[:, (0, 1), (0, 1)] += beside[:, None]
+        covariance = self.along(lateral)[:, None, None] * along[:, :, None] * along[:, None]
+        covariance[:, :2, :2] += self.beside(lateral)
         return covariance
+
+
+def _mean_of_known(logs: np.ndarray) -> np.ndarray:
+    """Mean over the last axis, which it keeps, of what is not NaN."""
+    known = np.isfinite(logs)
+    count = known.sum(axis=-1, keepdims=True)
+    total = np.where(known, logs, 0.0).sum(axis=-1, keepdims=True)
+    return np.where(count > 0, total / np.maximum(count, 1), USUAL_LOG_LATERAL)
 
 
 @dataclass(frozen=True)
