@@ -26,6 +26,8 @@ EVEN_STEPS = 1.5
 #: Where a recording is too short: px in a picture 640 px wide, the part of sx sy sz, and the
 #: slope of the logarithm with the score, as they were on SynthCot-12.
 DEFAULT_STD_PX, DEFAULT_SHARE, DEFAULT_SLOPE = 1.0, 0.1, -5.4
+#: The whole error in the picture where a pose has no 3D, px in a picture 640 px wide.
+DEFAULT_WHOLE_PX = 5.0
 #: Limits: of the noise in the picture (px, 640 wide), of its part of sx sy sz, of the slope.
 STD_LIMITS_PX, SHARE_LIMITS, SLOPE_LIMITS = (0.2, 100.0), (0.01, 1.0), (-8.0, 0.0)
 RawPose = tuple[Pose2D | None, Pose3D | None]
@@ -94,9 +96,10 @@ def reader_of_rows(stamps_s: np.ndarray, rows: np.ndarray, width_px: float
                    ) -> Callable[[int], RawPose]:
     """One track's raw keypoints as poses that a filter can take.
 
-    In the picture the covariance is the noise alone, for no more is known of it. In 3D it is
-    sx sy sz as recorded, of which the noise is a part: at most all of it. The noise is the
-    root's, and the others' relative to the root, as in `Pose3D`.
+    In 3D the covariance is sx sy sz as recorded, of which the noise is a part: at most all of
+    it. The noise is the root's, and the others' relative to the root, as in `Pose3D`. In the
+    picture the covariance is what sx and sy are there at the infant's distance, and at least
+    the noise.
 
     Args:
         stamps_s: (F,) s.
@@ -123,13 +126,14 @@ def reader_of_rows(stamps_s: np.ndarray, rows: np.ndarray, width_px: float
     usual_m = np.where(known_m, std_m, 0.0).sum(axis=0) / np.maximum(known_m.sum(axis=0), 1)
     noise_m = noise_std(stamps_s, _about_root(m), score, DEFAULT_SHARE * usual_m)
     noise_m = np.clip(noise_m, SHARE_LIMITS[0] * std_m, SHARE_LIMITS[1] * std_m)
+    whole_px = np.maximum(noise_px, _in_picture(px, m, std_m, DEFAULT_WHOLE_PX * scale))
     absolute = _is_absolute(m)
 
     def pose_at(index: int) -> RawPose:
         pose_2d = pose_3d = None
         if there[index].any():
-            noise_px2 = _diagonal(noise_px[index])
-            pose_2d = Pose2D(px[index], score[index], noise_px2, noise_px2)
+            pose_2d = Pose2D(px[index], score[index], _diagonal(whole_px[index]),
+                             _diagonal(noise_px[index]))
             if np.isfinite(m[index]).any():
                 pose_3d = Pose3D(m[index], _diagonal(std_m[index]), bool(absolute[index]),
                                  _diagonal(noise_m[index]))
@@ -143,6 +147,21 @@ def _columns(rows: np.ndarray, names, there: np.ndarray) -> np.ndarray:
     values = np.stack([rows[name] for name in names], axis=-1).astype(float)
     values[~there] = np.nan
     return values
+
+
+def _in_picture(px: np.ndarray, points_m: np.ndarray, std_m: np.ndarray,
+                default_px: float) -> np.ndarray:
+    """(F, 16, 2): what sx and sy (m) are in px, by the size of the body in both spaces."""
+    both = np.isfinite(px).all(axis=-1) & np.isfinite(points_m).all(axis=-1)
+    sizes = []
+    for points in (px, points_m[..., :2]):
+        count = np.maximum(both.sum(axis=1), 1)[:, None, None]
+        known = np.where(both[..., None], points, 0.0)
+        away = np.where(both[..., None], points - known.sum(axis=1, keepdims=True) / count, 0.0)
+        sizes.append(np.sqrt((away**2).sum(axis=(1, 2))))
+    px_per_m = np.divide(sizes[0], sizes[1], out=np.full(len(px), np.nan), where=sizes[1] > 0.0)
+    whole_px = std_m[..., :2] * px_per_m[:, None, None]
+    return np.where(np.isfinite(whole_px), whole_px, default_px)
 
 
 def _about_root(points_m: np.ndarray) -> np.ndarray:
