@@ -30,8 +30,8 @@ _WINDOW_SHARE = 1 / 320
 
 #: Joint -> thickness in front of it, how much more where the infant faces the camera (less where
 #: it turns its back), how much more on the side that faces the camera, the standard deviation of
-#: the whole; and what a lifted joint's depth is off by at least, as a standard deviation relative
-#: to the pelvis. Thousandths of the body's length.
+#: the whole; and the standard deviation of a lifted joint's depth relative to the pelvis.
+#: Thousandths of the body's length.
 _SURFACE = {
     (Joint.R_HIP, Joint.L_HIP): (100, 27, -45, 15, 7),
     (Joint.R_SHOULDER, Joint.L_SHOULDER): (44, 10, -8, 11, 24),
@@ -178,7 +178,7 @@ def measured_length(pose: Pose3D, depths: JointDepths, body_length_m: float) -> 
     if known.sum() < MIN_DEPTHS:
         return None
     seen_m = (depths.depth_m - depths.offset_m)[known]
-    std_m = np.sqrt(depths.std_m ** 2 + _relative_variance_m2(pose, body_length_m))[known]
+    std_m = np.hypot(depths.std_m, _SHARES[:, 4] * body_length_m)[known]
     return body_length_m * weighted_median(seen_m / surface_m[known], 1 / std_m)
 
 
@@ -204,7 +204,7 @@ def fuse_depth(pose: Pose3D, depths: JointDepths, scale_std: float = 0.0
     known = np.isfinite(points).all(axis=1) & np.isfinite(depths.depth_m)
     if known.sum() < MIN_DEPTHS or not np.isfinite(points[ROOT]).all():
         return None
-    own_m2 = _relative_variance_m2(pose, depths.body_length_m) + (
+    own_m2 = (_SHARES[:, 4] * depths.body_length_m) ** 2 + (
         scale_std * (points[:, 2] - points[ROOT, 2])) ** 2
     variance_m2 = own_m2 + depths.std_m ** 2
     apart_m = depths.depth_m - points[:, 2]
@@ -241,13 +241,6 @@ def fuse_depth(pose: Pose3D, depths: JointDepths, scale_std: float = 0.0
 def _is_believed(apart_m: np.ndarray, std_m: np.ndarray) -> np.ndarray:
     """Whether depths (16,) that lie `apart_m` behind the pose may be the infant's own."""
     return (apart_m > -NEAR_SIGMA * std_m) & (apart_m < FAR_SIGMA * std_m)
-
-
-def _relative_variance_m2(pose: Pose3D, body_length_m: float) -> np.ndarray:
-    """(16,) m^2 of the keypoints' depths relative to the root's; NaN where missing."""
-    depth_m2 = pose.covariance_m2[:, 2, 2]
-    least_m2 = (_SHARES[:, 4] * body_length_m) ** 2
-    return np.maximum(depth_m2 - np.nan_to_num(depth_m2[ROOT]), least_m2)
 
 
 def _with_depth_variance(covariance_m2: np.ndarray, rays: np.ndarray,
