@@ -32,7 +32,7 @@ TEST_REQUIREMENTS = ['hypothesis>=6', 'pytest>=7', 'pytest-timeout>=2.3']
 EXTRAS = {
     # Runs MediaPipe's networks for the comparison with adult networks.
     'compare': ['ai-edge-litert>=1.0'],
-    # Records the bag of `infant_pose_demo` (MCAP, without rosbag2).
+    # Records the bag of `infant_pose_demo`, reads and smooths bags (MCAP, SQLite; no rosbag2).
     'demo': ['rosbags>=0.11'],
     # The filter that `infant-pose evaluate --temporal` compares the package's own with, and plots.
     'evaluate': ['OneEuroFilter>=0.2.1', 'matplotlib>=3.5'],

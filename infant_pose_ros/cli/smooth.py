@@ -30,7 +30,8 @@ from infant_pose_ros.media.bags import Bag, NS_PER_S, stamp_ns
 RAW, SMOOTHED = 'keypoints_raw', 'keypoints_smoothed'
 #: The settings that matter to recorded keypoints.
 _SETTINGS = ('keypoint_score_min', 'keypoint_score_hysteresis', 'acceleration_std_3d',
-             'acceleration_std_2d', 'gate_sigma', 'predict_max_s', 'gap_reset_s')
+             'acceleration_std_2d', 'gate_sigma', 'bone_stiffness', 'swap_patience_s',
+             'predict_max_s', 'gap_reset_s')
 _EPILOG = f"""\
 Every topic named {RAW} is smoothed, of as many cameras as the bag holds. The new bag is a copy
 of the old one, message by message, with {SMOOTHED} beside each {RAW}: one
