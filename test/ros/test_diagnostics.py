@@ -86,3 +86,17 @@ def test_the_worst_fault_comes_first_and_sets_the_level():
 def test_values_name_the_last_error():
     values = frame_values(FrameStatistics(error='truncated', since_error_s=2.04))
     assert (values['last_error'], values['last_error_s_ago']) == ('truncated', '2.0')
+
+
+def test_frames_with_and_without_depth_are_counted_where_depth_is_used():
+    counters = FrameCounters()
+    assert 'frames_with_depth' not in frame_values(counters.snapshot(0.0))
+    counters.depth(1.0, True, None)
+    counters.depth(2.0, False, 'of another size')
+    counters.depth(8.0, False, None)
+    statistics = counters.snapshot(8.5)
+    assert (statistics.with_depth, statistics.without_depth) == (1, 2)
+    assert (statistics.recent_with_depth, statistics.recent_without_depth) == (0, 1)
+    assert statistics.depth_error is None
+    values = frame_values(statistics)
+    assert (values['frames_with_depth'], values['frames_without_depth']) == ('1', '2')

@@ -1,7 +1,13 @@
 import pytest
 
 from infant_pose_ros.ros.diagnostics import FrameStatistics
-from infant_pose_ros.ros.faults import frame_faults, input_faults, InputStatus, Severity
+from infant_pose_ros.ros.faults import (
+    depth_faults,
+    frame_faults,
+    input_faults,
+    InputStatus,
+    Severity,
+)
 
 WELL = InputStatus('/image', num_publishers=1, has_camera_info=True)
 RUNNING = FrameStatistics(since_image_s=0.03, recent_in=100, recent_answered=100)
@@ -71,3 +77,25 @@ def test_stamps_that_tell_nothing():
     assert 'carry no stamp' in texts(frame_faults(RUNNING, False, 500.0))[0]
     ahead = FrameStatistics(age_ms_p50=-2000.0)
     assert '2000 ms in the future' in texts(frame_faults(ahead, True, 500.0))[0]
+
+
+@pytest.mark.parametrize('without, error, publishers, expected', [
+    (10, None, 1, None),                    # a tenth: no fault yet
+    (11, None, 0, 'nobody publishes /depth; remap depth'),
+    (50, None, 1, 'none of exactly their stamp came on /depth in time'),
+    (50, 'depth_m: is 80x60', 1, 'depth_m: is 80x60'),
+])
+def test_frames_without_depth_are_told_with_the_reason(without, error, publishers, expected):
+    statistics = FrameStatistics(recent_with_depth=100 - without, recent_without_depth=without,
+                                 depth_error=error)
+    found = list(depth_faults(statistics, '/depth', publishers))
+    if expected is None:
+        assert found == []
+    else:
+        assert found[0].severity == Severity.WARN
+        assert found[0].text.startswith(f'{without} of 100 recent frames had no depth picture')
+        assert expected in found[0].text
+
+
+def test_without_frames_there_is_no_depth_to_miss():
+    assert list(depth_faults(FrameStatistics(), '/depth', 0)) == []
