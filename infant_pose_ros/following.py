@@ -12,6 +12,7 @@ from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.filtering.association import (
     AFFINITY_MIN,
     detection_costs,
+    extents,
     INSIDE_MIN,
     inside_shares,
     match,
@@ -117,7 +118,7 @@ class Following:
         shown = inside_shares(poses, boxes).max(axis=1) >= INSIDE_MIN
         matched_rows, taken = {row for row, _ in pairs}, {column for _, column in pairs}
         for row, candidate in enumerate(tracks):
-            candidate.is_confirmed = row in matched_rows or bool(shown[row])
+            candidate.is_confirmed = row in matched_rows or bool(shown[row] and not hidden[row])
         for row, column in self._strayed(tracks, matched_rows, boxes, taken):
             tracks[row].crops += reader.turned_crops(found[column])
             tracks[row].is_confirmed = True
@@ -135,8 +136,16 @@ class Following:
         if not rows or not columns:
             return []
         anchors = np.stack([people[row].anchor_px for row in rows])
-        costs = detection_costs(anchors, np.stack([box_around(pose) for pose in anchors]),
-                                boxes[columns])
+        around = np.stack([box_around(pose) for pose in anchors])
+        costs = detection_costs(anchors, around, boxes[columns])
+        # One without a reading of its own takes any near detection that nobody claims.
+        hidden = np.array([tracks[row].track.id in self._state.hidden for row in rows])
+        middles, found = (
+            (each[:, :2] + each[:, 2:]) / 2 for each in (around, boxes[columns]))
+        apart = np.linalg.norm(middles[:, None] - found[None], axis=-1)
+        apart /= extents(anchors)[:, None]
+        is_near = hidden[:, None] & (apart < 1.0)
+        costs = np.where(is_near, np.fmin(costs, (1.0 - AFFINITY_MIN) * apart), costs)
         return [(rows[i], columns[j]) for i, j in match(costs, 1.0 - AFFINITY_MIN)]
 
     # From what was read to tracks
