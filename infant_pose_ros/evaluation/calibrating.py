@@ -48,6 +48,9 @@ DEFAULT_RATE_HZ = 30.0
 SETTLING_FRAMES = 6
 #: A sequence counts as so many keypoints at most: other infants say more than more frames.
 MOST_KEYPOINTS = 4000
+#: Where the keypoints are further off than this share of the crop on average, the pose is another
+#: infant's, or lies head to feet: a fault of its own, and no spread.
+WRONG_SHARE = 0.1
 #: Poses lifted at a time.
 LIFT_CHUNK = 250
 #: Variance of a second difference of values of variance 1.
@@ -88,6 +91,13 @@ class Readings:
     def seen(self, score_min: float) -> np.ndarray:
         """(F, 16) bool: read, and surely enough."""
         return (self.score >= score_min) & np.isfinite(self.keypoints_px).all(axis=-1)
+
+    def usable(self, score_min: float) -> np.ndarray:
+        """(F, 16) bool: seen, in frames that were read as a whole; others tell no spread."""
+        away = np.linalg.norm(self.keypoints_px - self.truth_px, axis=-1).mean(axis=1)
+        with np.errstate(invalid='ignore'):
+            right = away < WRONG_SHARE * self.crop_side_px
+        return self.seen(score_min) & right[:, None]
 
     def in_a_row(self) -> np.ndarray:
         """(F,) bool: the frames before and after were taken one step away."""
@@ -204,7 +214,7 @@ def calibrate_picture(readings: Sequence[Readings], score_min: float) -> Picture
         scale = each.model_per_px[..., None]
         errors = (each.keypoints_px - each.truth_px) * scale
         parts.append((each.heat_px2 * scale[..., None] ** 2, errors, _second_difference(errors),
-                      each.seen(score_min), each.in_a_row()))
+                      each.usable(score_min), each.in_a_row()))
     error = _picture_spread(parts, False)
     return PictureUncertainty(error, _picture_spread(parts, True))
 
@@ -267,7 +277,7 @@ def _lifted_part(readings: Readings, picture: PictureUncertainty, lifter: PoseLi
         (lens.fx, lens.fy), (lens.fx, lens.fy))
     error_px2, noise_px2 = (np.stack([getattr(pose, name) for pose in poses_2d])
                             for name in ('covariance_px2', 'noise_px2'))
-    seen = (readings.seen(score_min) & np.isfinite(errors).all(-1)
+    seen = (readings.usable(score_min) & np.isfinite(errors).all(-1)
             & np.isfinite(error_px2).all((-1, -2)))
     if camera is None:
         seen[:, ROOT] = False
