@@ -6,6 +6,7 @@ import pytest
 import scipy.io
 
 from infant_pose_ros.cli import main as cli
+from infant_pose_ros.evaluation import temporal_methods
 
 
 def words_of(checkpoints, folder, out, *more):
@@ -92,8 +93,11 @@ def temporal_words(tiny_checkpoints, cot_folder, tmp_path):
             '--settings', str(settings), '--out', str(tmp_path / 'out')]
 
 
-def test_smoothing(temporal_words, tmp_path, capsys):
+def test_smoothing(temporal_words, tmp_path, capsys, monkeypatch):
     """Networks that know nothing follow nobody: a report all the same."""
+    monkeypatch.setattr(temporal_methods, 'KALMAN_FACTORS', ((1.0, 1.0),))
+    monkeypatch.setattr(temporal_methods, 'RTS_FACTORS', (1.0,))
+    monkeypatch.setattr(temporal_methods, 'MIN_CUTOFFS_HZ', (1.0,))
     assert cli.main(temporal_words) == 0
     shown = capsys.readouterr()
     assert shown.out == (tmp_path / 'out' / 'temporal.md').read_text()

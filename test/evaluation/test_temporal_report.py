@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from infant_pose_ros.config import PipelineSettings
-from infant_pose_ros.evaluation import temporal, temporal_methods
+from infant_pose_ros.evaluation import temporal, temporal_methods, temporal_report
 from infant_pose_ros.evaluation.temporal import TemporalBenchmark
+from infant_pose_ros.evaluation.temporal_conditions import SIDES
 from infant_pose_ros.evaluation.temporal_methods import KALMAN, RAW, scaled, Variant
 from infant_pose_ros.evaluation.temporal_report import front, write_report
 
@@ -40,7 +41,9 @@ def test_the_whole_benchmark(make_recording, straight_lifter, monkeypatch, tmp_p
     monkeypatch.setattr(temporal_methods, 'MIN_CUTOFFS_HZ', (1.0,))
     monkeypatch.setattr(temporal_methods, 'BETAS', {'2d': (0.01,), '3d': (5.0,)})
     monkeypatch.setattr(temporal_methods, 'WINDOWS', ((5, 2), (9, 2)))
-    monkeypatch.setattr(temporal, 'SWAP_FRAMES', (3,))
+    for module in (temporal, temporal_report):
+        monkeypatch.setattr(module, 'SIDES', {'legs': SIDES['legs']})
+        monkeypatch.setattr(module, 'SWAP_FRAMES', (3,))
     monkeypatch.setattr(temporal, 'DROPOUT_FRAMES', (5,))
     settings = PipelineSettings(body_length_m=0.6)
     told = []
