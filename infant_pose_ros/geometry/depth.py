@@ -221,10 +221,8 @@ def fuse_depth(pose: Pose3D, depths: JointDepths, scale_std: float = 0.0
     sight = points[ROOT] / points[ROOT, 2]
     moved = points + gain * shift_m * sight
     prior_m2 = (1 - gain) * root_m2 + own_m2
-    shared_noise_m2 = pose.noise_m2[ROOT, 2, 2]
-    own_noise_m2 = np.maximum(pose.noise_m2[:, 2, 2] - shared_noise_m2, 0.0)
-    noise_m2 = own_noise_m2 + (1 - gain) ** 2 * shared_noise_m2 + (
-        gain * SENSOR_STD_M) ** 2 / agrees.sum()
+    noise_m2 = pose.noise_m2[:, 2, 2].copy()        # the root's own; the others' beside the root
+    noise_m2[ROOT] = (1 - gain) ** 2 * noise_m2[ROOT] + (gain * SENSOR_STD_M) ** 2 / agrees.sum()
 
     rays = moved / moved[:, 2:]
     apart_m = depths.depth_m - moved[:, 2]
