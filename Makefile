@@ -3,7 +3,7 @@
 #                SIDE_BY_SIDE=1 shows raw and smoothed beside each other)
 #   make test    run all tests (TESTS= some of them)
 #   make bench   measure the pipeline and the nodes
-#   make lint    check the style        make docs    write docs/parameters.md
+#   make lint    check the style        make docs    write parameters
 #   make clean   remove what was built (not out/)  make distclean   also remove .venv
 # PYTHON= names another Python than the first that fits.
 
@@ -85,7 +85,7 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff check setup.py infant_pose_ros launch test
 
 docs: $(RUN_STAMP)
-	$(BIN)/python -m infant_pose_ros.cli.docs docs/parameters.md
+	$(BIN)/python -m infant_pose_ros.cli.docs .
 
 clean:
 	rm -rf build install log *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -195,13 +195,13 @@ class PipelineSettings(Settings):
         low=0.0, high=20.0)
     smoothing: bool = setting(True, 'Smooth with the Kalman filter; false passes raw poses on.')
     acceleration_std_3d: float = setting(
-        0.55, 'How hard wrists and ankles may accelerate without surprise, m/s^2 (standard '
+        0.8, 'How hard wrists and ankles may accelerate without surprise, m/s^2 (standard '
         'deviation; other keypoints less): less is smoother.', low=0.01, high=1000.0)
     acceleration_std_2d: float = setting(
-        250.0, 'The same in the picture, px/s^2 for a picture 640 px wide.',
+        350.0, 'The same in the picture, px/s^2 for a picture 640 px wide.',
         low=1.0, high=1e6)
     smoothing_lag_ms: float = setting(
-        54.0, 'Time constant that calms the published pose of a still keypoint, ms; it shortens '
+        58.0, 'Time constant that calms the published pose of a still keypoint, ms; it shortens '
         'as the keypoint moves. 0 leaves the Kalman filter alone.', low=0.0, high=1000.0)
     keypoint_score_hysteresis: float = setting(
         0.05, 'A keypoint that was not seen must score this much more than keypoint_score_min '
@@ -213,8 +213,8 @@ class PipelineSettings(Settings):
         0.7, 'Left and right exchanged in a reading are put back, until readings insist for so '
         'long, s; 0 believes every reading.', low=0.0, high=60.0)
     gate_sigma: float = setting(
-        5.0, 'A measurement further than this many standard deviations from the prediction is '
-        'left out.', low=1.0, high=100.0)
+        10.0, 'A measurement further than this many standard deviations of its whole error from '
+        'the prediction is left out.', low=1.0, high=100.0)
     predict_max_s: float = setting(
         0.5, 'A keypoint not seen for longer is lost, s.', low=0.0, high=60.0)
     track_max_s: float = setting(

@@ -1,6 +1,6 @@
-"""Writes docs/parameters.md from the settings dataclasses: `python -m infant_pose_ros.cli.docs`.
+"""Writes docs/parameters.md and config/infant_pose.yaml: `python -m infant_pose_ros.cli.docs`.
 
-The table in the docs can't disagree with the declarations, because it is made from them.
+Neither can disagree with the declarations of the settings, because they are made from them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 import sys
+import textwrap
 
 from infant_pose_ros.config import (
     CameraNodeSettings,
@@ -32,6 +33,37 @@ line has each pipeline setting as an option (`detect_every` is `--detect-every`,
 its `--no-` form), and `--settings FILE` reads a flat YAML file of them. `predict` alone has no
 `--detect-async`: its detector always runs in step, so that the same source gives the same poses.
 """
+
+_YAML_HEAD = """\
+# Parameters of all nodes, with their defaults: copy this file, change what you need, and give it
+# to the launch file as params_file:=. Those marked (fixed) can't change while a node runs.
+# Made by `make docs` from infant_pose_ros/config.py.
+"""
+_NODES = {'pose_node': PoseNodeSettings, 'camera_node': CameraNodeSettings,
+          'overlay_node': OverlayNodeSettings}
+_YAML_WIDTH = 99
+
+
+def parameters_yaml() -> str:
+    """The whole text of config/infant_pose.yaml."""
+    lines = [_YAML_HEAD.rstrip()]
+    for node, settings in _NODES.items():
+        lines += ['', f'/**/{node}:', '  ros__parameters:']
+        for spec, _ in settings.specs():
+            about = [spec.metadata['description'], _range(spec),
+                     '(fixed)' if spec.metadata['read_only'] else '']
+            lines += textwrap.wrap(
+                ' '.join(part for part in about if part), _YAML_WIDTH, initial_indent='    # ',
+                subsequent_indent='    # ', break_long_words=False, break_on_hyphens=False)
+            lines.append(f'    {spec.name}: {_shown(spec.default)}')
+    return '\n'.join(lines) + '\n'
+
+
+def _range(spec: dataclasses.Field) -> str:
+    low, high, choices = (spec.metadata[key] for key in ('low', 'high', 'choices'))
+    if choices:
+        return f'One of: {", ".join(choices)}.'
+    return '' if low is None or high is None else f'{low:g} .. {high:g}.'
 
 
 def parameters_markdown() -> str:
@@ -81,12 +113,16 @@ def _allowed(spec: dataclasses.Field) -> str:
 
 
 def main() -> int:
-    """Write the file named on the command line."""
+    """Write the files in the folder of the package's sources that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('path', nargs='?', default='docs/parameters.md', type=Path)
-    path = parser.parse_args().path
-    path.write_text(parameters_markdown(), encoding='utf-8')
-    print(f'wrote {path}')
+    parser.add_argument('root', nargs='?', default='.', type=Path,
+                        help='of the sources; default: here')
+    root = parser.parse_args().root
+    for path, text in ((root / 'docs' / 'parameters.md', parameters_markdown()),
+                       (root / 'config' / 'infant_pose.yaml', parameters_yaml())):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding='utf-8')
+        print(f'wrote {path}')
     return 0
 
 

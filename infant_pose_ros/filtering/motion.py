@@ -22,7 +22,7 @@ VELOCITY_TIME_S = 0.2
 #: time, s.
 FIRST_SPEED_TIME_S = 0.3
 #: A measurement's standard deviation is at least the acceleration's times this, s^2
-#: (0.03 px for 280 px/s^2, 0.06 mm for 0.6 m/s^2).
+#: (0.035 px for 350 px/s^2, 0.08 mm for 0.8 m/s^2).
 NOISE_FLOOR_S2 = 1e-4
 #: So many gated measurements in a row that agree with each other are believed.
 RECOVERY_COUNT = 3

@@ -35,7 +35,14 @@ def test_rows_show_default_range_choices_and_fixed():
     assert "| `'auto'`, `'fp32'`, `'fp16'`, `'bf16'` | fixed |" in row
 
 
-def test_main_writes_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, 'argv', ['docs', str(tmp_path / 'p.md')])
+def test_main_writes_the_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['docs', str(tmp_path)])
     assert docs.main() == 0
-    assert (tmp_path / 'p.md').read_text(encoding='utf-8') == docs.parameters_markdown()
+    for path, text in (('docs/parameters.md', docs.parameters_markdown()),
+                       ('config/infant_pose.yaml', docs.parameters_yaml())):
+        assert (tmp_path / path).read_text(encoding='utf-8') == text
+
+
+def test_the_parameter_file_is_up_to_date():
+    written = (ROOT / 'config' / 'infant_pose.yaml').read_text(encoding='utf-8')
+    assert written == docs.parameters_yaml(), 'run `make docs` and commit the file'
