@@ -15,7 +15,6 @@ from infant_pose_ros.filtering.motion import (
     LAG_SPEED_M_S,
     LAG_SPEED_PX_S,
     MotionSettings,
-    spatial_shares,
 )
 from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS, ROOT
 from infant_pose_ros.structures import Pose2D, Pose3D
@@ -198,7 +197,7 @@ class PoseFilters:
 
     def __init__(self, settings: PipelineSettings, width_px: float):
         self.picture = KalmanBank(2, picture_motion(settings, width_px), ACCELERATION_SHARES)
-        self.space = KalmanBank(3, space_motion(settings), spatial_shares())
+        self.space = KalmanBank(3, space_motion(settings), ACCELERATION_SHARES)
         self.is_absolute = np.zeros(0, bool)
         self.unseen_px2 = Unseen.empty(2)
         self.unseen_m2 = Unseen.empty(3)

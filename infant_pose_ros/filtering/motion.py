@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS, ROOT
+from infant_pose_ros.skeleton import Joint, NUM_KEYPOINTS
 
 #: The acceleration is held to be constant for so long, s. It turns a standard deviation into a
 #: spectral density, so that smoothing doesn't hang on the frame rate.
@@ -58,15 +58,6 @@ def _shares() -> np.ndarray:
 
 #: (16,) how hard each keypoint accelerates, as a share of the liveliest.
 ACCELERATION_SHARES = _shares()
-#: The same where the root is a place in the camera's frame and the others are relative to it.
-ROOT_SHARE = 0.15
-
-
-def spatial_shares() -> np.ndarray:
-    """(16,) shares for a root in the camera's frame and keypoints relative to it."""
-    shares = ACCELERATION_SHARES.copy()
-    shares[ROOT] = ROOT_SHARE
-    return shares
 
 
 @dataclass(frozen=True)
