@@ -148,7 +148,9 @@ def _picture_size(bag: Bag, one: _Recorded) -> tuple[int, int]:
             if message.header.frame_id != one.frame_id:
                 continue
             if kind != COMPRESSED:
-                return message.width, message.height
+                if message.width and message.height:    # a camera may leave them out
+                    return message.width, message.height
+                continue
             with contextlib.suppress(InfantPoseError):
                 height, width = decode_compressed(message).shape[:2]
                 return width, height

@@ -40,11 +40,10 @@ def check_place_of_bag(folder: Path, source: Path | None = None) -> None:
         source: the bag that is read meanwhile.
 
     Raises:
-        InvalidInputError: the folder holds something that is no bag, or is the source itself.
+        InvalidInputError: the folder holds something that is no bag, or the source.
     """
-    if source is not None and folder.resolve() in (
-            source.resolve(), source.resolve().parent if source.is_file() else None):
-        raise InvalidInputError(f'bag {folder}: is the input itself; give another folder')
+    if source is not None and source.resolve().is_relative_to(folder.resolve()):
+        raise InvalidInputError(f'bag {folder}: is or holds the input itself; give another folder')
     if folder.exists() and (not folder.is_dir() or (
             not (folder / 'metadata.yaml').is_file() and any(folder.glob('*')))):
         raise InvalidInputError(f'bag {folder}: exists and is no bag; move it or name another')
@@ -86,12 +85,12 @@ def copy_bag(bag: Bag, folder: Path, added: Mapping[str, AddedKeypoints]) -> lis
     writer = rosbag2.Writer(folder, version=BAG_VERSION, storage_plugin=plugin)
     try:
         writer.open()
-    except OSError as error:
+        try:
+            return _copy_messages(bag, writer, typestore, added)
+        finally:
+            writer.close()
+    except (OSError, rosbag2.WriterError) as error:
         raise InvalidInputError(f'bag {folder}: can not be written: {error}') from error
-    try:
-        return _copy_messages(bag, writer, typestore, added)
-    finally:
-        writer.close()
 
 
 def _copy_messages(bag: Bag, writer, typestore, added: Mapping[str, AddedKeypoints]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from infant_pose_ros.codecs.camera_infos import decode_camera_info
 from infant_pose_ros.codecs.image_messages import decode_compressed, decode_image
-from infant_pose_ros.errors import EncodingError, SourceError
+from infant_pose_ros.errors import EncodingError, InfantPoseError, SourceError
 from infant_pose_ros.media.bags import Bag, NS_PER_S, stamp_ns
 from infant_pose_ros.media.sources import DEFAULT_RATE_HZ, FrameSource, SourceFrame
 from infant_pose_ros.structures import Camera
@@ -37,11 +37,19 @@ class BagSource(FrameSource):
 
     def __init__(self, path: Path, topic: str | None = None, fps: float | None = None):
         self._bag, self._fps = Bag(path), fps
+        try:
+            self._look_into(path.name, topic)
+        except InfantPoseError:
+            self._bag.close()
+            raise
+
+    def _look_into(self, name: str, topic: str | None) -> None:
+        """Choose the topic, and learn size, rate and camera."""
         self.topic = _chosen_topic(self._bag, topic)
         pictures = list(islice(self._bag.messages([self.topic]), _RATE_PICTURES))
         first = pictures[0][2]
         height, width = self._decode(first, 0).shape[:2]
-        super().__init__(path.name, fps or _rate_hz([stamp_ns(m) for _, _, m in pictures]),
+        super().__init__(name, self._fps or _rate_hz([stamp_ns(m) for _, _, m in pictures]),
                          self._bag.count(self.topic), (width, height))
         self.camera = _camera_of(self._bag, self.topic, first.header.frame_id)
 

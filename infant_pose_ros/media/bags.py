@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+import sqlite3
 from typing import Any
 
 from infant_pose_ros.errors import MissingDependencyError, SourceError
@@ -48,8 +49,9 @@ class Bag:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         rosbag2, self._typestore = rosbags_modules()
-        self._errors = (OSError, ValueError, IndexError, KeyError, AssertionError,
-                        rosbag2.ReaderError)
+        # What the library lets through where a file is damaged: sizes in it may be anything.
+        self._errors = (OSError, ValueError, IndexError, KeyError, AssertionError, MemoryError,
+                        OverflowError, *_database_errors(), rosbag2.ReaderError)
         try:
             self._reader = rosbag2.Reader(self.path)
             self._reader.open()
@@ -125,8 +127,24 @@ class Bag:
             yield connection.topic, received_ns, message
 
     def first(self, topic: str) -> Any:
-        """The first message of a topic, decoded."""
-        return next(self.messages([topic]))[2]
+        """The first message of a topic, decoded.
+
+        Raises:
+            SourceError: as `messages`, or there is none although the metadata counts some.
+        """
+        for _, _, message in self.messages([topic]):
+            return message
+        raise SourceError(f'bag {self.path}: holds no message of {topic}, though its metadata '
+                          'says so; mend it with `ros2 bag reindex`')
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """What reading a damaged SQLite bag may raise; `rosbags` brings its own SQLite."""
+    try:
+        from apsw import Error
+    except ImportError:     # versions of rosbags that use Python's
+        return (sqlite3.Error,)
+    return sqlite3.Error, Error
 
 
 def stamp_ns(message: Any) -> int:

@@ -92,6 +92,14 @@ def test_the_pictures_size_is_told_by_their_frame(bag, smoother, tmp_path):
     assert [call[1] for call in smoother] == [(800, 600), (800, 600), (30, 5)]
 
 
+def test_a_camera_info_without_a_size_says_nothing(recorded, smoother, tmp_path):
+    messages = [('/camera_info', 1, recorded.camera_info(1.0, fx=0.0, size_wh=(0, 0))),
+                ('/image', 1, recorded.image(np.zeros((48, 64, 3), np.uint8), 1.0)),
+                ('/p/keypoints_raw', 1, recorded.cloud(infant(1.0), 1.0))]
+    assert run(recorded.bag(messages), '--csv', tmp_path / 'p.csv') == 0
+    assert [call[1] for call in smoother] == [(64, 48)]
+
+
 def test_settings_get_through(bag, smoother, tmp_path):
     run(bag, '--csv', tmp_path / 'p.csv', '--predict-max-s', 0.9)
     assert smoother[0][2].predict_max_s == 0.9
@@ -107,12 +115,14 @@ def test_csv_to_stdout_keeps_the_summary_apart(bag, capsys):
 @pytest.mark.parametrize(('words', 'message'), [
     (['{bag}'], 'nothing to write: give --out BAG2, --csv FILE or both'),
     (['{tmp}/none', '--csv', '{tmp}/p.csv'], 'bag .*none: can not be read'),
-    (['{bag}', '--out', '{bag}'], 'is the input itself'),
-    (['{bag}', '--out', '{tmp}'], 'exists and is no bag'),
+    (['{bag}', '--out', '{bag}'], 'is or holds the input itself'),
+    (['{bag}', '--out', '{tmp}'], 'is or holds the input itself'),
+    (['{bag}', '--out', '{tmp}/full'], 'exists and is no bag'),
     (['{bag}', '--csv', '{bag}/bag.mcap/p.csv'], 'can not be written'),
 ])
 def test_errors_are_one_line(bag, tmp_path, capsys, words, message):
-    (tmp_path / 'thing').write_text('x')
+    (tmp_path / 'full').mkdir()
+    (tmp_path / 'full' / 'thing').write_text('x')
     assert run(*(word.format(bag=bag, tmp=tmp_path) for word in words)) == 2
     err = capsys.readouterr().err
     assert err.count('\n') == 1

@@ -45,6 +45,20 @@ def test_a_topic_of_an_earlier_time_is_replaced(recorded, tmp_path):
         assert decode_keypoints(copy.first('/new'))['u'][0, 0] == 6.0
 
 
+def test_a_full_disk_is_one_clear_error(recorded, tmp_path, monkeypatch):
+    from rosbags.rosbag2 import Writer
+
+    path = recorded.bag([('/text', 15, recorded.text('kept'))])
+
+    def write(*_):
+        raise OSError(28, 'No space left on device')
+
+    with Bag(path) as bag:
+        monkeypatch.setattr(Writer, 'write', write)
+        with pytest.raises(InvalidInputError, match='copy: can not be written: .*No space left'):
+            copy_bag(bag, tmp_path / 'copy', {})
+
+
 def test_an_older_bag_is_replaced_but_nothing_else(recorded, tmp_path):
     path = recorded.bag([('/text', 15, recorded.text('kept'))])
     with Bag(path) as bag:
@@ -55,8 +69,11 @@ def test_an_older_bag_is_replaced_but_nothing_else(recorded, tmp_path):
         for place in (tmp_path / 'thesis', tmp_path / 'thesis' / 'text'):
             with pytest.raises(InvalidInputError, match='is no bag'):
                 copy_bag(bag, place, {})
-        with pytest.raises(InvalidInputError, match='is the input itself'):
+        with pytest.raises(InvalidInputError, match='is or holds the input itself'):
             copy_bag(bag, path, {})
+        (tmp_path / 'metadata.yaml').write_text('of a bag that holds the other one')
+        with pytest.raises(InvalidInputError, match='is or holds the input itself'):
+            copy_bag(bag, tmp_path, {})
     assert (tmp_path / 'thesis' / 'text').read_text() == 'years'
     with Bag(path) as bag:
         assert bag.count('/text') == 1

@@ -1,5 +1,6 @@
 import sys
 
+import numpy as np
 import pytest
 
 from infant_pose_ros.errors import MissingDependencyError, SourceError
@@ -40,6 +41,35 @@ def test_damage_is_named(recorded, name):
     (path / name).write_bytes((path / name).read_bytes()[:60])
     with pytest.raises(SourceError, match='bag .*: '), Bag(path) as bag:
         list(bag.messages(['/a']))
+
+
+def damaged(data, rng):
+    """The bytes with some of them changed, or cut off."""
+    data = bytearray(data)
+    for place in rng.integers(len(data), size=20):
+        data[place] = rng.integers(256)
+    return bytes(data[:rng.integers(1, len(data))] if rng.random() < 0.3 else data)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_whatever_is_damaged_is_one_clear_error(recorded, storage):
+    path = recorded.bag([('/a', time, recorded.text('x' * 300)) for time in range(1, 9)], storage)
+    (file,) = (each for each in path.iterdir() if each.suffix in ('.mcap', '.db3'))
+    whole, errors = file.read_bytes(), 0
+    for seed in range(60):
+        file.write_bytes(damaged(whole, np.random.default_rng(seed)))
+        try:
+            with Bag(path) as bag:
+                list(bag.messages(['/a']))
+        except SourceError:
+            errors += 1
+    assert errors > 20
+
+
+def test_a_topic_that_only_the_metadata_knows(recorded):
+    path = recorded.bag([('/a', 1, recorded.text('x'))])
+    with Bag(path) as bag, pytest.raises(SourceError, match='holds no message of /b'):
+        bag.first('/b')
 
 
 def test_a_folder_that_is_no_bag(tmp_path):
