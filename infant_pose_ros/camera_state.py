@@ -60,7 +60,8 @@ class CameraState:
         return FrameResult(
             stamp_s, infants, None if detections is None else tuple(detections), stage_ms,
             scale.length_m, was_reset, self.main_track,
-            self.placements.get(self.main_track, 'none'), scale.origin, scale.relative_std)
+            self.placements.get(self.main_track, 'none'), scale.origin, scale.relative_std,
+            sum(person.is_refused for person in self.people.people))
 
     def choose_main(self, infants: list[TrackedInfant]) -> None:
         """The main infant stays so while its track lives, seen or not; then comes the best."""

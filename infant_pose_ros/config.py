@@ -168,9 +168,9 @@ class PipelineSettings(Settings):
         '', "Region of interest 'x1,y1,x2,y2', shares of the picture from its top left corner: "
         'who lies outside is not followed. Empty: all of it.', check=parse_roi)
     adult_policy: str = setting(
-        'refuse', "What happens to people whose proportions are an adult's: 'refuse' does not "
-        "follow them, 'prefer' follows them where no infant needs the place, 'off' doesn't look.",
-        choices=('refuse', 'prefer', 'off'))
+        'prefer', "What happens to people whose proportions are an adult's: 'prefer' follows them "
+        "where no infant needs the place, 'refuse' does not follow them and tells so, 'off' "
+        "doesn't look.", choices=('prefer', 'refuse', 'off'))
     infant_score_min: float = setting(
         0.25, 'Who is less likely an infant than this, by the proportions, counts as an adult.',
         low=0.01, high=0.99)

@@ -9,12 +9,8 @@ import numpy as np
 
 from infant_pose_ros.camera_state import CameraState
 from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.confirming import match_detections
 from infant_pose_ros.filtering.association import (
-    AFFINITY_MIN,
-    detection_costs,
-    extents,
-    INSIDE_MIN,
-    inside_shares,
     match,
     pose_distances,
     SAME_INFANT_SHARE,
@@ -23,7 +19,6 @@ from infant_pose_ros.filtering.association import (
 from infant_pose_ros.filtering.people import MOST_READINGS_UNFOLLOWED, Person
 from infant_pose_ros.filtering.tracks import seen_keypoints, Track, TrackEstimate
 from infant_pose_ros.geometry.boxes import box_around
-from infant_pose_ros.geometry.proportions import infant_log_odds
 from infant_pose_ros.looking import is_inside, roi_box
 from infant_pose_ros.reading import Candidate, PoseReader
 from infant_pose_ros.skeleton import TrackState
@@ -67,7 +62,8 @@ class Following:
         """Whom to read, and in which crops; tracks with nothing to follow end here."""
         found = self.credible(detections)
         tracks = [Candidate([], track) for track in self._state.tracker.tracks]
-        matched, astray = self._match_detections(tracks, found, reader)
+        matched, astray = match_detections(
+            tracks, found, self._state, reader, self._settings.track_score_min)
         for candidate in tracks:
             if candidate.track.id not in astray:
                 candidate.follow = reader.following_crop(candidate.track.keypoints_px)
@@ -96,58 +92,6 @@ class Following:
                 if detection.score >= self._settings.detection_score_min
                 and (self._roi is None or is_inside(detection.box_xyxy, self._roi))]
 
-    def _match_detections(self, tracks: list[Candidate], found: list[Detection],
-                          reader: PoseReader) -> tuple[set[int], set[int]]:
-        """Confirm tracks, and look where those that went astray should be.
-
-        Returns:
-            Detections that are taken, and tracks that are read nowhere but in a detection.
-        """
-        if not tracks or not found:
-            return set(), set()
-        poses = np.stack([candidate.track.keypoints_px for candidate in tracks])
-        boxes = np.stack([detection.box_xyxy for detection in found])
-        costs = detection_costs(
-            poses, np.stack([candidate.track.box_xyxy for candidate in tracks]), boxes)
-        pairs = match(costs, 1.0 - AFFINITY_MIN)
-        hidden = [candidate.track.id in self._state.hidden for candidate in tracks]
-        for row, column in pairs:
-            if hidden[row] or tracks[row].track.score < self._settings.track_score_min:
-                tracks[row].crops += reader.turned_crops(found[column])
-        astray = {row for row, _ in pairs if hidden[row]}
-        shown = inside_shares(poses, boxes).max(axis=1) >= INSIDE_MIN
-        matched_rows, taken = {row for row, _ in pairs}, {column for _, column in pairs}
-        for row, candidate in enumerate(tracks):
-            candidate.is_confirmed = row in matched_rows or bool(shown[row] and not hidden[row])
-        for row, column in self._strayed(tracks, matched_rows, boxes, taken):
-            tracks[row].crops += reader.turned_crops(found[column])
-            tracks[row].is_confirmed = True
-            astray.add(row)
-            taken.add(column)
-        return taken, {tracks[row].track.id for row in astray}
-
-    def _strayed(self, tracks: list[Candidate], matched: set[int], boxes: np.ndarray,
-                 taken: set[int]) -> list[tuple[int, int]]:
-        """Tracks that no detection confirms, and detections where they last were confirmed."""
-        people = [None if row in matched else self._state.people.of(candidate.track.id)
-                  for row, candidate in enumerate(tracks)]
-        rows = [row for row, person in enumerate(people) if person is not None]
-        columns = [column for column in range(len(boxes)) if column not in taken]
-        if not rows or not columns:
-            return []
-        anchors = np.stack([people[row].anchor_px for row in rows])
-        around = np.stack([box_around(pose) for pose in anchors])
-        costs = detection_costs(anchors, around, boxes[columns])
-        # One without a reading of its own takes any near detection that nobody claims.
-        hidden = np.array([tracks[row].track.id in self._state.hidden for row in rows])
-        middles, found = (
-            (each[:, :2] + each[:, 2:]) / 2 for each in (around, boxes[columns]))
-        apart = np.linalg.norm(middles[:, None] - found[None], axis=-1)
-        apart /= extents(anchors)[:, None]
-        is_near = hidden[:, None] & (apart < 1.0)
-        costs = np.where(is_near, np.fmin(costs, (1.0 - AFFINITY_MIN) * apart), costs)
-        return [(rows[i], columns[j]) for i, j in match(costs, 1.0 - AFFINITY_MIN)]
-
     # From what was read to tracks
 
     def unswap(self, candidates: list[Candidate]) -> None:
@@ -164,6 +108,8 @@ class Following:
         state, tracker = self._state, self._state.tracker
         state.people.forget(self._stamp_s, self._settings.id_max_s, self._size_wh,
                             {track.id for track in tracker.tracks})
+        if detections is not None:
+            state.people.look_again()
         self._end_refuted(candidates, detections)
         by_track, newcomers = self._assigned(candidates)
         for track_id, (candidate, is_far) in by_track.items():
@@ -265,19 +211,19 @@ class Following:
             0, candidate.pose_2d.keypoints_px, self._stamp_s)
             for row, candidate in enumerate(newcomers)]
         for person, candidate in zip(people, newcomers):
-            log_odds = _log_odds(candidate)
             if person.track and not self._looks_adult(person):
-                person.return_as(log_odds)
+                person.return_as(candidate.log_odds)
             else:
-                person.weigh(log_odds, MOST_READINGS_UNFOLLOWED)
+                person.weigh(candidate.log_odds, MOST_READINGS_UNFOLLOWED)
                 person.see(candidate.pose_2d.keypoints_px, self._stamp_s, True)
         order = sorted(range(len(newcomers)), key=lambda row: (
             self._looks_adult(people[row]), not people[row].track, -newcomers[row].score))
         for row in order:
             person, candidate = people[row], newcomers[row]
             is_adult = self._looks_adult(person)
-            if self._seems_another(person) or (
-                    is_adult and self._settings.adult_policy == 'refuse'):
+            person.is_refused = self._seems_another(person) or (
+                is_adult and not self._has_room_for_adult())
+            if person.is_refused:
                 continue
             if not is_adult:
                 self._make_room()
@@ -287,6 +233,14 @@ class Following:
                 candidate.pose_2d, candidate.pose_3d, person.track or None).id
             begun[person.track] = candidate
         return begun
+
+    def _has_room_for_adult(self) -> bool:
+        """Whether an adult may be followed: an infant that is missing keeps its place."""
+        living = {track.id for track in self._state.tracker.tracks}
+        awaited = sum(person.track != 0 and not self._looks_adult(person)
+                      for person in self._state.people.missing(living))
+        return self._settings.adult_policy != 'refuse' and (
+            len(living) + awaited < self._settings.max_infants)
 
     def _make_room(self) -> None:
         """Where all places are taken, end the track of an adult, if there is one."""
@@ -306,6 +260,8 @@ class Following:
                 self._log_odds_min)
             if is_refused or is_another or place >= self._settings.max_infants:
                 self._state.tracker.end(track.id)
+            if person is not None:
+                person.is_refused = is_refused or is_another
 
     def _own_id(self, track_id: int, candidate: Candidate) -> int:
         """The id of whom a track reads: an infant that was hidden may be read by the track of
@@ -329,7 +285,7 @@ class Following:
         """Where a track's person is, and what its proportions say."""
         person = self._state.people.of(track_id)
         if person is not None:
-            person.follow(_log_odds(candidate), candidate.score, candidate.pose_2d.keypoints_px,
+            person.follow(candidate.log_odds, candidate.score, candidate.pose_2d.keypoints_px,
                           self._stamp_s, candidate.is_confirmed)
 
     def _looks_adult(self, person: Person) -> bool:
@@ -363,7 +319,10 @@ class Following:
         for track in tracks:
             candidate, estimate = chosen.get(track.id), estimates[track.id]
             person = self._state.people.of(track.id)
-            if (estimate.state != TrackState.LOST).any() and not self._seems_another(person):
+            is_in_doubt = self._seems_another(person)
+            if person is not None:
+                person.is_refused = is_in_doubt
+            if (estimate.state != TrackState.LOST).any() and not is_in_doubt:
                 infants.append(_infant(track, estimate, candidate))
         seen = [infant.smooth_2d.keypoints_px for infant in infants if infant.track in chosen]
         # A track that was not read and is predicted onto another's infant is none of its own.
@@ -373,12 +332,6 @@ class Following:
 
     def _seen(self, pose: Pose2D) -> np.ndarray:
         return seen_keypoints(pose, self._settings.keypoint_score_min)
-
-
-def _log_odds(candidate: Candidate) -> float:
-    pose_3d = candidate.pose_3d
-    return infant_log_odds(candidate.pose_2d.keypoints_px,
-                           None if pose_3d is None else pose_3d.keypoints_m)
 
 
 def _infant(track: Track, estimate: TrackEstimate, candidate: Candidate | None) -> TrackedInfant:

@@ -12,6 +12,7 @@ from infant_pose_ros.filtering.scale import BodyScales
 from infant_pose_ros.filtering.tracks import seen_keypoints, Track
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.geometry.crops import Crop
+from infant_pose_ros.geometry.proportions import infant_log_odds
 from infant_pose_ros.inference import PoseModels
 from infant_pose_ros.placing import Placed, put_in_place
 from infant_pose_ros.structures import Camera, Detection, Pose2D, Pose3D
@@ -51,6 +52,12 @@ class Candidate:
     def score(self) -> float:
         """Mean keypoint score of the best reading."""
         return mean_score(self.pose_2d)
+
+    @property
+    def log_odds(self) -> float:
+        """How much more likely an infant's than an adult's the proportions are."""
+        return infant_log_odds(self.pose_2d.keypoints_px,
+                               None if self.pose_3d is None else self.pose_3d.keypoints_m)
 
     @property
     def is_elsewhere(self) -> bool:

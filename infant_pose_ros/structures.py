@@ -279,6 +279,8 @@ class FrameResult:
             nothing to place).
         scale_origin: where `body_length_m` comes from: 'given', 'age', 'estimated' or 'assumed'.
         scale_std: the relative standard deviation of that length.
+        num_refused: people who were seen, at the detector's last look or since, and are not among
+            `infants` because their proportions are taken for an adult's.
     """
 
     stamp_s: float
@@ -291,6 +293,7 @@ class FrameResult:
     placement: str = 'none'
     scale_origin: str = 'assumed'
     scale_std: float = 0.0
+    num_refused: int = 0
 
     def __post_init__(self):
         if self.main_track is None:

@@ -158,8 +158,10 @@ def test_adults_are_refused_preferred_less_or_taken_as_anybody():
         with pipeline_of(Scene(adult), adult_policy=policy) as pipeline:
             result = run(pipeline, 40)[-1]
             assert [one.track for one in result.infants] == expected
+            assert result.num_refused == (policy == 'refuse')
             still = pipeline.process_still(picture())
             assert [one.track for one in still.infants] == expected
+            assert still.num_refused == (policy == 'refuse')
     # The detector is surer of the adult, but there is one place alone.
     for policy, is_infant in (('refuse', True), ('prefer', True), ('off', False)):
         with pipeline_of(Scene(adult, infant), adult_policy=policy) as pipeline:
@@ -177,9 +179,11 @@ def test_an_adult_who_is_read_in_an_infants_place_is_not_followed():
         scene.score, scene.bodies = 0.9, [adult_px((160.0, 110.0))]
         leaning = run(pipeline, 40, 32)
         assert not any(result.infants for result in leaning[10:])
+        assert all(result.num_refused == 1 for result in leaning[10:])
         scene.bodies = [small((160.0, 120.0))]      # ... and goes
         back = run(pipeline, UNSURE_DETECT_EVERY + 1, 72)[-1]
     assert [infant.track for infant in back.infants] == [1]
+    assert back.num_refused == 0
 
 
 def test_an_infant_that_is_read_by_the_track_of_one_who_hid_it_gets_its_id_back():
@@ -222,7 +226,7 @@ def test_the_main_one_is_an_infant():
 
 def test_a_track_that_turns_out_an_adults_ends_and_an_infant_is_not_blamed_for_it():
     scene = Scene(small((160.0, 120.0)))
-    with pipeline_of(scene) as pipeline:
+    with pipeline_of(scene, adult_policy='refuse') as pipeline:
         run(pipeline, 3)
         scene.bodies = [adult_px()]
         grown = run(pipeline, 90, 3)
@@ -234,7 +238,7 @@ def test_a_track_that_turns_out_an_adults_ends_and_an_infant_is_not_blamed_for_i
 def test_a_strict_score_refuses_more():
     scene = Scene(body_px())
     for strict, expected in ((0.25, 1), (0.99, 0)):
-        with pipeline_of(scene, infant_score_min=strict) as pipeline:
+        with pipeline_of(scene, infant_score_min=strict, adult_policy='refuse') as pipeline:
             assert len(run(pipeline, 3)[-1].infants) == expected
 
 

@@ -37,6 +37,8 @@ class Person:
         doubts: evidence of the readings since something got in the way of a track, or since it
             was found again; None where it is clear whom it follows.
         last_px: (16, 2) as last read, also in doubt.
+        is_refused: seen at the last look or since, and not told of, as the proportions are an
+            adult's.
     """
 
     track: int
@@ -49,6 +51,7 @@ class Person:
     score: float = 0.0
     doubts: list[float] | None = None
     last_px: np.ndarray | None = None
+    is_refused: bool = False
 
     def follow(self, log_odds: float, score: float, pose_px: np.ndarray, stamp_s: float,
                is_confirmed: bool) -> None:
@@ -134,6 +137,11 @@ class PeopleMemory:
         self._size_wh = size_wh
         self.people = [person for person in self.people if person.track in living
                        or 0.0 <= now_s - person.seen_s <= keep_s]
+
+    def look_again(self) -> None:
+        """The detector looks: whether anybody is refused shows anew."""
+        for person in self.people:
+            person.is_refused = False
 
     def missing(self, living: Collection[int]) -> list[Person]:
         """Those whose tracks ended, and who were never followed."""

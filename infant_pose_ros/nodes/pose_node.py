@@ -257,7 +257,7 @@ class PoseNode(LifecycleNode):
             return
         age_s = self._age_s(stamp_ns)
         self._counters.answered(time.monotonic(), None if age_s is None else age_s * 1000.0,
-                                stage_ms, len(result.infants))
+                                stage_ms, len(result.infants), result.num_refused)
 
     def _answer(self, frame: Frame, stamp_s: float) -> tuple[FrameResult, dict[str, float]]:
         begun_s = time.perf_counter()

@@ -30,6 +30,7 @@ class FrameStatistics:
     Attributes:
         age_ms_p50, age_ms_p95: now minus capture when the result was published; None: unknown.
         recent_*: frames of the last `WINDOW_S` seconds.
+        num_refused: people of the last frame who are taken for adults and not told of.
         stale_age_s: age of the last frame that was too old; None: none was.
         since_image_s: s since the last image came; None: none came.
         error, since_error_s: the last frame that failed; None: none did.
@@ -51,6 +52,7 @@ class FrameStatistics:
     age_ms_p95: float | None = None
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     num_infants: int = 0
+    num_refused: int = 0
     recent_in: int = 0
     recent_answered: int = 0
     recent_stale: int = 0
@@ -108,7 +110,7 @@ class FrameCounters:
         self._totals = dict.fromkeys(
             ('frames_in', 'answered', 'dropped', 'stale', 'failed', 'lost_in_transport'), 0)
         self._in, self._out, self._lost, self._stale = _Recent(), _Recent(), _Recent(), _Recent()
-        self._num_infants = 0
+        self._num_infants = self._num_refused = 0
         self._image_s: float | None = None
         self._stale_age_s: float | None = None
         self._error: tuple[float, str] | None = None
@@ -154,12 +156,12 @@ class FrameCounters:
             self._depth_error = error
 
     def answered(self, now_s: float, age_ms: float | None, stage_ms: Mapping[str, float],
-                 num_infants: int) -> None:
+                 num_infants: int, num_refused: int = 0) -> None:
         """The answer was published; `age_ms` None where the stamps tell no age."""
         with self._lock:
             self._totals['answered'] += 1
             self._out.add(now_s, (age_ms, dict(stage_ms)))
-            self._num_infants = num_infants
+            self._num_infants, self._num_refused = num_infants, num_refused
 
     def lost(self, now_s: float, count: int) -> None:
         """Images never came, though their CameraInfo did."""
@@ -181,8 +183,9 @@ class FrameCounters:
                 **totals, in_flight=in_flight, input_hz=self._in.rate_hz(now_s),
                 output_hz=self._out.rate_hz(now_s), age_ms_p50=p50, age_ms_p95=p95,
                 stage_ms=_mean_stages([stages for _, stages in outputs]),
-                num_infants=self._num_infants, recent_in=len(self._in.values(now_s)),
-                recent_answered=len(outputs), recent_stale=len(self._stale.values(now_s)),
+                num_infants=self._num_infants, num_refused=self._num_refused,
+                recent_in=len(self._in.values(now_s)), recent_answered=len(outputs),
+                recent_stale=len(self._stale.values(now_s)),
                 recent_lost=sum(self._lost.values(now_s)), stale_age_s=self._stale_age_s,
                 since_image_s=None if self._image_s is None else now_s - self._image_s,
                 error=self._error[1] if self._error else None,
@@ -218,7 +221,7 @@ def frame_values(statistics: FrameStatistics) -> dict[str, str]:
         'frames_dropped': str(statistics.dropped), 'frames_stale': str(statistics.stale),
         'frames_failed': str(statistics.failed), 'frames_in_flight': str(statistics.in_flight),
         'frames_lost_in_transport': str(statistics.lost_in_transport),
-        'infants': str(statistics.num_infants)}
+        'infants': str(statistics.num_infants), 'refused': str(statistics.num_refused)}
     values.update((f'{name}_ms', f'{value:.2f}') for name, value in statistics.stage_ms.items())
     if statistics.with_depth + statistics.without_depth:
         values.update(frames_with_depth=str(statistics.with_depth),

@@ -99,7 +99,7 @@ def _why_no_image(inputs: InputStatus) -> str:
 
 def frame_faults(statistics: FrameStatistics, is_stamped: bool, max_age_ms: float
                  ) -> Iterator[Fault]:
-    """Frames that failed, came too late, got lost, or carry stamps that tell nothing."""
+    """Frames that failed, came too late, got lost, or carry stamps that tell nothing; refusals."""
     if statistics.since_error_s is not None and statistics.since_error_s < ERROR_SHOWN_S:
         yield Fault(Severity.ERROR, f'a frame failed: {statistics.error}')
     if not is_stamped:
@@ -123,6 +123,10 @@ def frame_faults(statistics: FrameStatistics, is_stamped: bool, max_age_ms: floa
     if statistics.age_ms_p50 is not None and statistics.age_ms_p50 < -FUTURE_MS:
         yield Fault(Severity.WARN, f'stamps lie {-statistics.age_ms_p50:.0f} ms in the future: '
                                    "synchronise the camera's clock with this machine's")
+    if statistics.num_refused:
+        yield Fault(Severity.WARN, f'{statistics.num_refused} in view not told of, taken for '
+                                   'adults: if one is an infant, lower infant_score_min, or set '
+                                   "adult_policy to 'prefer' or 'off'")
 
 
 def depth_faults(statistics: FrameStatistics, topic: str, num_publishers: int) -> Iterator[Fault]:

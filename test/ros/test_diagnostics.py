@@ -60,6 +60,9 @@ def test_ages_and_stages_over_the_window_only():
     assert statistics.stage_ms['pose'] == pytest.approx(20.0)
     assert statistics.stage_ms['detect'] == pytest.approx(100.0 / 101)
     assert statistics.num_infants == 2
+    assert statistics.num_refused == 0
+    counters.answered(10.0, 1.0, {}, 0, 3)
+    assert frame_values(counters.snapshot(10.0))['refused'] == '3'
 
 
 def test_lost_frames_are_counted_and_forgotten_by_the_window():

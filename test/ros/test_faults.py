@@ -99,3 +99,9 @@ def test_frames_without_depth_are_told_with_the_reason(without, error, publisher
 
 def test_without_frames_there_is_no_depth_to_miss():
     assert list(depth_faults(FrameStatistics(), '/depth', 0)) == []
+
+
+def test_people_who_are_taken_for_adults_are_told_with_the_mend():
+    found = list(frame_faults(FrameStatistics(num_refused=2), True, 500.0))
+    assert [fault.severity for fault in found] == [Severity.WARN]
+    assert '2 in view' in found[0].text and 'adult_policy' in found[0].text
