@@ -52,7 +52,7 @@ def add_parser(subparsers) -> None:
                         help="leave out rows whose weights aren't there, and say so")
     parser.add_argument('--replicates', metavar='N', type=int, default=2000,
                         help='draws of the bootstrap; default: %(default)s')
-    parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
+    parser.add_argument('--device', help="'auto', 'cpu', 'cuda' or 'cuda:N'; default: auto")
     group = parser.add_argument_group(
         'smoothing', 'jitter, error and delay of the tracks over whole videos; docs/temporal.md. '
         'Of the options above --split, --out, --device and --quiet apply')
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidInputError('--quick and --settings are of --temporal; add it')
     if arguments.replicates < 1:
         raise InvalidInputError(f'--replicates: must be 1 or more, got {arguments.replicates}')
-    networks = Networks(arguments.device)
+    networks = Networks(arguments.device or 'auto')
     if arguments.photos:
         pictures = open_photos(arguments.folder, every=arguments.every)
     else:
@@ -102,12 +102,15 @@ def _run_temporal(arguments: argparse.Namespace) -> int:
     from infant_pose_ros.evaluation.temporal_run import evaluate_temporal
 
     if (arguments.photos or arguments.every != 1 or arguments.rows or arguments.pose
-            or arguments.lifter or arguments.adult_network or arguments.body_length):
+            or arguments.lifter or arguments.adult_network or arguments.body_length
+            or arguments.detector != 'bundled'):
         raise InvalidInputError('--temporal: takes every frame of whole videos; leave out '
                                 '--photos, --every, --body-length and rows, and name networks in '
                                 '--settings')
     settings = (PipelineSettings.from_yaml(arguments.settings) if arguments.settings
-                else PipelineSettings()).replace(device=arguments.device)
+                else PipelineSettings())
+    if arguments.device is not None:        # else the file's
+        settings = settings.replace(device=arguments.device)
 
     def progress(label: str, total: int):
         return tqdm(total=total or None, desc=label, disable=arguments.quiet)

@@ -43,6 +43,20 @@ def bridged(values: np.ndarray, stamps_s: np.ndarray) -> np.ndarray:
     return flat.reshape(np.shape(values))
 
 
+def one_euro_class():
+    """`OneEuroFilter` of the library of that name.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    try:
+        from OneEuroFilter import OneEuroFilter
+    except ImportError as error:
+        raise MissingDependencyError("the One-Euro filter needs its library: pip install "
+                                     "'infant_pose_ros[evaluate]'") from error
+    return OneEuroFilter
+
+
 def one_euro(values: np.ndarray, stamps_s: np.ndarray, min_cutoff_hz: float, beta: float
              ) -> np.ndarray:
     """The One-Euro filter (Casiez, Roussel and Vogel 2012), each coordinate on its own.
@@ -56,11 +70,7 @@ def one_euro(values: np.ndarray, stamps_s: np.ndarray, min_cutoff_hz: float, bet
     Raises:
         MissingDependencyError: its library is not installed.
     """
-    try:
-        from OneEuroFilter import OneEuroFilter
-    except ImportError as error:
-        raise MissingDependencyError("the One-Euro filter needs its library: pip install "
-                                     "'infant_pose_ros[evaluate]'") from error
+    make_filter = one_euro_class()
     flat = _columns(values)
     smooth = np.full(flat.shape, np.nan)
     clock = (np.asarray(stamps_s, float) - stamps_s[0] + 1.0).tolist()    # 0 means none to it
@@ -68,7 +78,7 @@ def one_euro(values: np.ndarray, stamps_s: np.ndarray, min_cutoff_hz: float, bet
         keep = None
         for row, value in enumerate(flat[:, column].tolist()):
             if value == value:
-                keep = keep or OneEuroFilter(30.0, min_cutoff_hz, beta)
+                keep = keep or make_filter(30.0, min_cutoff_hz, beta)
                 smooth[row, column] = keep(value, clock[row])
     return held(smooth).reshape(np.shape(values))
 

@@ -34,8 +34,9 @@ from infant_pose_ros.structures import Camera, Pose2D, Pose3D
 #: Frames a second of a video that doesn't say.
 DEFAULT_RATE_HZ = 30.0
 #: Settings that change what is read; those of the filters change it only by the crops' places.
-READING_SETTINGS = ('detect_every', 'detection_score_min', 'crop_scale', 'crop_turns',
-                    'keypoint_score_min', 'track_score_min')
+READING_SETTINGS = ('detect_every', 'detection_score_min', 'roi', 'adult_policy',
+                    'infant_score_min', 'crop_scale', 'crop_turns', 'keypoint_score_min',
+                    'track_score_min')
 CAMERA = Camera(*INTRINSICS, *SIZE_WH)
 _READ = {'keypoints_px': (2,), 'score': (), 'covariance_px2': (2, 2), 'noise_px2': (2, 2)}
 
@@ -125,11 +126,20 @@ def settings_of(video: MiniRgbdVideo, settings: PipelineSettings) -> PipelineSet
 
 
 def recording_key(video: MiniRgbdVideo, settings: PipelineSettings, models: PoseModels) -> str:
-    """sha256 over pictures, labels, networks and settings that a recording hangs on."""
+    """sha256 over pictures, labels, networks and settings that a recording hangs on.
+
+    Raises:
+        DatasetError: a file of the video can't be read.
+    """
     digest = hashlib.sha256()
     for index in range(len(video)):
         for part in ('rgb', 'joints_2Ddep', 'joints_3D'):
-            digest.update(video.path(part, index).read_bytes())
+            path = video.path(part, index)
+            try:
+                digest.update(path.read_bytes())
+            except OSError as error:
+                raise DatasetError(f'{path}: can not be read: {error.strerror}; fetch or render '
+                                   'the set again') from error
     return key_of(
         temporal=1, pictures=digest.hexdigest(),
         networks=[asdict(model.manifest) for model in (models.detector, models.pose)],
@@ -185,7 +195,8 @@ def recorded(video: MiniRgbdVideo, settings: PipelineSettings, models: PoseModel
     if path.exists():
         progress(len(video))
         return load_recording(path)
-    recording, _ = record(video, settings, models, progress)
+    # Sides as the network read them: each replay decides about exchanges itself.
+    recording, _ = record(video, settings.replace(swap_patience_s=0.0), models, progress)
     save_recording(recording, path)
     return recording
 

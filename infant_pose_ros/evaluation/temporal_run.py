@@ -9,8 +9,10 @@ import numpy as np
 
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.data.mini_rgbd import MiniRgbdVideo
+from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.evaluation.report import no_progress
 from infant_pose_ros.evaluation.temporal import TemporalBenchmark, Video
+from infant_pose_ros.evaluation.temporal_baselines import one_euro_class
 from infant_pose_ros.evaluation.temporal_readings import (
     open_split,
     record,
@@ -21,6 +23,7 @@ from infant_pose_ros.evaluation.temporal_readings import (
 )
 from infant_pose_ros.evaluation.temporal_report import write_report
 from infant_pose_ros.inference import load_models, PoseModels
+from infant_pose_ros.media.plotting import pyplot
 
 #: Frames of each video in which the replay is compared with the pipeline itself.
 CHECK_FRAMES = 60
@@ -50,17 +53,26 @@ def evaluate_temporal(folder: str | Path, split: str, out: str | Path,
         DatasetError: a set lacks a file, or one is malformed.
         SettingsError, CheckpointError: as `load_models`.
         MissingDependencyError: OneEuroFilter or matplotlib is not installed.
+        InvalidInputError: `out` can't be written to.
     """
-    out, models = Path(out), load_models(settings)
+    out = Path(out)
+    for find in (pyplot, one_euro_class):       # before the networks take their minutes
+        find()
     videos = open_split(folder, split)
-    read = _read(videos, settings, models, out, progress)
-    quick = None if quick_folder is None else _read(
-        open_split(quick_folder, split), settings, models, out / 'quick', progress)
-    checks = [_check(video, settings, models) for video in videos]
-    with progress('smoothing', 0) as bar:
-        benchmark = TemporalBenchmark(read, models.lifter, lambda text: bar.update(1), quick)
-        results = benchmark.run()
-    return write_report(results, _header(videos, read, quick, checks, settings, models), out)
+    quick_videos = None if quick_folder is None else open_split(quick_folder, split)
+    models = load_models(settings)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        read = _read(videos, settings, models, out, progress)
+        quick = None if quick_videos is None else _read(
+            quick_videos, settings, models, out / 'quick', progress)
+        checks = [_check(video, settings, models) for video in videos]
+        with progress('smoothing', 0) as bar:
+            benchmark = TemporalBenchmark(read, models.lifter, lambda text: bar.update(1), quick)
+            results = benchmark.run()
+        return write_report(results, _header(videos, read, quick, checks, settings, models), out)
+    except OSError as error:
+        raise InvalidInputError(f'--out {out}: can not be written: {error}') from error
 
 
 def _read(videos: Sequence[MiniRgbdVideo], settings: PipelineSettings, models: PoseModels,
@@ -79,8 +91,15 @@ def _check(video: MiniRgbdVideo, settings: PipelineSettings, models: PoseModels
     own = settings_of(video, settings)
     recording, estimates = record(video, own, models, frames=CHECK_FRAMES)
     again = smooth_arrays(replay(recording, own, models.lifter).estimates)
-    return tuple(scale * float(np.nanmax(np.abs(one - other), initial=0.0)) for scale, one, other
+    return tuple(scale * largest_difference(one, other) for scale, one, other
                  in zip((1.0, 1000.0), smooth_arrays(estimates), again))
+
+
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Of two arrays of one shape; inf where a value is NaN in only one of them."""
+    if (np.isnan(one) != np.isnan(other)).any():
+        return float('inf')
+    return float(np.nanmax(np.abs(one - other), initial=0.0))
 
 
 def _header(videos: Sequence[MiniRgbdVideo], read: Sequence[Video],

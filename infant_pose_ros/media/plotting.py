@@ -15,7 +15,7 @@ def pyplot():
         import matplotlib
     except ImportError as error:
         raise MissingDependencyError(
-            "plots need matplotlib: pip install 'infant_pose_ros[synth]'") from error
+            "plots need matplotlib: pip install 'infant_pose_ros[evaluate]'") from error
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
 

@@ -15,7 +15,7 @@ import time
 
 from tqdm import tqdm
 
-from infant_pose_ros.errors import InfantPoseError
+from infant_pose_ros.errors import InfantPoseError, InvalidInputError
 from infant_pose_ros.evaluation.summary import summary_table
 from infant_pose_ros.evaluation.truth import ClipTruth
 from infant_pose_ros.media.sources import bundled_clip, FrameSource, open_source
@@ -43,8 +43,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='infant_pose_demo', description='Run camera_node, pose_node and overlay_node on a '
         'source and record what comes out: overlay.mp4, bag/ and summary.json.')
-    parser.add_argument('--source', default='', help='video file, folder of pictures or webcam '
-                        '(/dev/video0); by default the bundled clip')
+    parser.add_argument('--source', default='', help='video file, folder of pictures, bag or '
+                        'webcam (/dev/video0); by default the bundled clip')
     parser.add_argument('--out', type=Path, default=Path('out'), help='folder for the results')
     parser.add_argument('--rate', type=float, default=0.0, metavar='HZ',
                         help="pictures a second; by default the source's own rate")
@@ -67,10 +67,18 @@ class Demo:
     Args:
         options: as `make_parser` gives them.
         source: the opened source; closed again before the camera node takes it.
+
+    Raises:
+        InvalidInputError: the results would take the source's place.
     """
 
     def __init__(self, options: argparse.Namespace, source: FrameSource):
         self._options, self._out = options, options.out
+        for written in (self._out / 'bag', self._out / 'overlay.mp4'):
+            if options.source and Path(options.source).resolve().is_relative_to(
+                    written.resolve()):
+                raise InvalidInputError(f'source {options.source}: would be written over by '
+                                        f'{written}; give another --out')
         self._rate_hz = options.rate or source.rate_hz
         self._num_frames = source.num_frames
         self._seconds = options.seconds or (20.0 if source.is_live else 0.0)

@@ -1,5 +1,7 @@
 """`infant-pose evaluate` over a tiny set with tiny networks."""
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -112,8 +114,34 @@ def test_smoothing(temporal_words, tmp_path, capsys, monkeypatch):
             for path in (tmp_path / 'out/readings').iterdir()} == stored
 
 
+def test_the_device_is_the_settings_unless_given(temporal_words, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr('infant_pose_ros.evaluation.temporal_run.evaluate_temporal',
+                        lambda *words: given.append(words[3].device) or '')
+    with (tmp_path / 'settings.yaml').open('a') as file:
+        file.write('device: cuda:1\n')
+    assert cli.main(temporal_words) == 0
+    at = temporal_words.index('--device')
+    assert cli.main([*temporal_words[:at], *temporal_words[at + 2:]]) == 0
+    assert given == ['cpu', 'cuda:1']
+
+
+def test_what_is_missing_shows_before_the_networks_run(temporal_words, tmp_path, capsys,
+                                                       monkeypatch):
+    for name in ('OneEuroFilter', 'matplotlib'):
+        with monkeypatch.context() as missing:
+            missing.setitem(sys.modules, name, None)
+            assert cli.main(temporal_words) == 2
+        assert 'pip install' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+    (tmp_path / 'out').write_text('in the way')
+    assert cli.main(temporal_words) == 2
+    assert '--out' in capsys.readouterr().err
+
+
 def test_smoothing_takes_whole_videos(temporal_words, capsys):
-    for more in (['--every', '2'], ['--photos'], ['--pose', 'a=b'], ['--body-length', 'age']):
+    for more in (['--every', '2'], ['--photos'], ['--pose', 'a=b'], ['--body-length', 'age'],
+                 ['--detector', 'd.safetensors']):
         assert cli.main([*temporal_words, *more]) == 2
         assert '--temporal: takes every frame' in capsys.readouterr().err
     assert cli.main([*temporal_words[:2], '--quick', 'elsewhere']) == 2

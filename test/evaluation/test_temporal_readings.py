@@ -75,6 +75,22 @@ def test_recordings_are_kept_and_found_again(video, models, tmp_path, monkeypatc
     assert again.body_length_m == 0.5 and again.number == 12
     with pytest.raises(TypeError):                             # the crop does
         recorded(video, settings.replace(crop_scale=2.0), models, tmp_path / 'kept')
+    for change in ({'roi': '0,0,0.5,1'}, {'infant_score_min': 0.9}):
+        assert temporal_readings.recording_key(video, settings.replace(**change), models) != (
+            temporal_readings.recording_key(video, settings, models))
+    video.path('rgb', 0).unlink()
+    with pytest.raises(DatasetError, match='00000.png: can not be read'):
+        recorded(video, settings, models, tmp_path / 'kept')
+
+
+def test_what_is_kept_is_what_the_network_read(video, models, tmp_path, monkeypatch):
+    """Not what a track made of left and right."""
+    given = []
+    monkeypatch.setattr(temporal_readings, 'record', lambda video, settings, *_: (
+        given.append(settings), (None, None))[1])
+    monkeypatch.setattr(temporal_readings, 'save_recording', lambda *_: None)
+    recorded(video, settings_of(video, PipelineSettings()), models, tmp_path)
+    assert given[0].swap_patience_s == 0.0
 
 
 def test_a_damaged_recording_is_named(tmp_path, make_recording):

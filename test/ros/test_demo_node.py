@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +131,17 @@ def test_side_by_side_is_twice_as_wide_and_the_bag_is_a_source(demo, clip, tmp_p
         assert bag.camera.fx == 150.0
         stamps_s = [frame.stamp_s for frame in bag]
     assert len(stamps_s) == FRAMES and np.diff(stamps_s).min() > 0
+
+
+@pytest.mark.parametrize('name', ['overlay.mp4', 'bag/frames.mp4'])
+def test_a_source_is_not_written_over(demo, clip, tmp_path, name):
+    place = tmp_path / 'out' / name
+    place.parent.mkdir(parents=True)
+    shutil.copy(clip, place)
+    process = demo('--source', place)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and 'would be written over by' in errors
+    assert place.read_bytes() == clip.read_bytes()
 
 
 @pytest.mark.parametrize('name, reason', [('none.mp4', 'no such file'),
