@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from infant_pose_ros.codecs.heatmaps import HeatmapCodec
-from infant_pose_ros.codecs.uncertainty import PictureUncertainty
+from infant_pose_ros.codecs.uncertainty import DEFAULT_NOISE_SHARE, PictureUncertainty
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError, SettingsError
 from infant_pose_ros.geometry.crops import Crop, transform_covariances, transform_points
@@ -139,7 +139,7 @@ class PoseEstimator:
         x = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2)    # channels last
         output = self._module(x.to(self._dtype) / 255).float().cpu().numpy()
         keypoints, scores, error = self._codec.decode(output)
-        noise = error
+        noise = DEFAULT_NOISE_SHARE * error
         if self._uncertainty:
             error, noise = self._uncertainty.covariances(error)
         return [Pose2D(transform_points(crop.model_to_frame, keypoints[index]), scores[index],

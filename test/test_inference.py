@@ -125,6 +125,12 @@ def test_keypoints_come_back_in_frame_px(angle_rad):
     assert pose.score.min() > 0.5
 
 
+def test_without_a_calibration_little_of_the_covariance_is_noise():
+    image = np.random.default_rng(1).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    pose, = estimator().estimate(image, [Crop((90.0, 60.0), 96.0, 0.0, 64)])
+    assert np.allclose(pose.noise_px2, pose.covariance_px2 / 30)
+
+
 def test_estimate_of_no_crops_and_of_a_wrong_size():
     image = np.zeros((120, 160, 3), np.uint8)
     assert estimator().estimate(image, []) == []

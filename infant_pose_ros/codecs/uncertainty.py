@@ -22,6 +22,9 @@ from infant_pose_ros.skeleton import NUM_KEYPOINTS, ROOT
 #: Logarithms of variances are told relative to these: a heatmap's in model px^2 (5.8 px wide), and
 #: the place beside the ray over the body length, squared (1.1 %).
 USUAL_LOG_HEAT, USUAL_LOG_LATERAL = 3.5, -9.0
+#: Share of a heatmap's covariance that is taken for noise where nothing was calibrated: twice what
+#: the bundled network's heatmaps tremble by. All of it would be averaged out as if it were noise.
+DEFAULT_NOISE_SHARE = 1 / 30
 #: No standard deviation in a picture is believed below or above this, model px.
 LEAST_PX, MOST_PX = 0.05, 200.0
 #: No standard deviation in space is believed below or above this, share of the body length.
@@ -231,11 +234,24 @@ class SpaceUncertainty:
             ('error', 'noise', 'relative_error', 'relative_noise'), SpaceSpread)))
 
 
+def share_inside(noise: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """The largest shares (...), at most 1, of `noise` that `error` (..., D, D) holds.
+
+    `error` minus that share of `noise` is a covariance: no variance along any line is negative.
+    NaN where one of them has a NaN.
+    """
+    ratio = np.linalg.solve(error + _TINY * np.eye(error.shape[-1]), noise)
+    largest = np.trace(ratio, axis1=-2, axis2=-1)       # of the eigenvalues, or more
+    beyond = largest > 1.0
+    if beyond.any():
+        largest = np.where(beyond, 1.0, largest)
+        largest[beyond] = np.linalg.eigvals(ratio[beyond]).real.max(axis=-1)
+    return 1.0 / np.maximum(largest, 1.0)
+
+
 def _not_above(noise: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """`noise` (..., D, D), shrunk where a variance of it exceeds `error`'s."""
-    ratio = np.diagonal(noise, axis1=-2, axis2=-1) / np.maximum(
-        np.diagonal(error, axis1=-2, axis2=-1), 1e-300)
-    return noise / np.maximum(ratio.max(axis=-1), 1.0)[..., None, None]
+    """`noise` (..., D, D), shrunk where `error` doesn't hold it."""
+    return share_inside(noise, error)[..., None, None] * noise
 
 
 def _checked(name: str, numbers: tuple, by_keypoint: Any) -> tuple[float, ...]:

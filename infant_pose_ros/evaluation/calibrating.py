@@ -14,6 +14,7 @@ import re
 import numpy as np
 
 from infant_pose_ros.codecs.uncertainty import (
+    DEFAULT_NOISE_SHARE,
     PictureSpread,
     PictureUncertainty,
     SpaceSpread,
@@ -108,7 +109,7 @@ class Readings:
 
     def poses(self, uncertainty: PictureUncertainty | None) -> list[Pose2D]:
         """The poses of all frames, with calibrated covariances or the heatmaps' own."""
-        error = noise = self.heat_px2
+        error, noise = self.heat_px2, DEFAULT_NOISE_SHARE * self.heat_px2
         if uncertainty:
             scale = self.model_per_px[..., None, None] ** 2
             error, noise = (each / scale for each in uncertainty.covariances(error * scale))

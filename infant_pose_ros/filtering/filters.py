@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from infant_pose_ros.codecs.uncertainty import share_inside
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.filtering.bank import KalmanBank
 from infant_pose_ros.filtering.bones import constrain
@@ -46,11 +47,13 @@ class Measured:
 
     Attributes:
         points: (N, 16, D). noise, spread: (N, 16, D, D) as `KalmanBank.correct` takes them.
+        stands_in: (N,) bool: the root is none, but something begins its filter in its place.
     """
 
     points: np.ndarray
     noise: np.ndarray
     spread: np.ndarray
+    stands_in: np.ndarray
 
     @classmethod
     def in_picture(cls, poses: Sequence[RawPose]) -> Measured:
@@ -64,37 +67,61 @@ class Measured:
         return measured
 
     @classmethod
-    def in_space(cls, poses: Sequence[RawPose], root_m: np.ndarray,
+    def in_space(cls, poses: Sequence[RawPose], seen: np.ndarray, root_m: np.ndarray,
                  root_m2: np.ndarray) -> Measured:
         """Of the poses in space: the root's place, the others relative to it.
 
-        Without the root, the others are measured from where it is predicted, or from between
-        the hips where it isn't.
+        Without the root, the others are measured from where it is predicted. Where it never was
+        measured either, a stand-in is: the origin of a pose relative to it, else the middle of
+        the hips, or of what else is seen.
 
         Args:
             poses: N.
-            root_m, root_m2: (N, 3) and (N, 3, 3), predicted; NaN where unknown.
+            seen: (N, 16) bool: which keypoints are to be believed.
+            root_m: (N, 3) predicted; NaN where unknown.
+            root_m2: (N, 3, 3) noise that its place had where it was last measured.
         """
         measured = cls._missing(len(poses), 3)
         for row, (_, pose) in enumerate(poses):
+            if pose is not None:
+                measured.points[row] = pose.keypoints_m
+                measured.noise[row] = pose.noise_m2
+                measured.spread[row] = pose.covariance_m2
+        places_m = measured.points[:, ROOT].copy()
+        for row in np.flatnonzero(~_measurable(measured, seen)[:, ROOT]):
+            pose = poses[row][1]
             if pose is None:
                 continue
-            place_m, extra_m2 = pose.keypoints_m[ROOT], np.zeros((3, 3))
-            if np.isnan(place_m).any() and np.isfinite(root_m[row]).all():
-                place_m, extra_m2 = root_m[row], root_m2[row]
-            elif np.isnan(place_m).any():
-                place_m = pose.keypoints_m[_HIPS].mean(axis=0)
-            measured.points[row] = pose.keypoints_m - place_m
-            measured.points[row, ROOT] = pose.keypoints_m[ROOT]
-            measured.noise[row] = pose.noise_m2
-            measured.noise[row, _OTHERS] += extra_m2
-            measured.spread[row] = pose.covariance_m2
+            measured.points[row, ROOT] = np.nan
+            if np.isfinite(root_m[row]).all():
+                places_m[row] = root_m[row]
+                measured.noise[row, _OTHERS] += root_m2[row]
+            else:
+                places_m[row] = measured._stand_in(row, seen, pose.is_absolute)
+        measured.points[:, _OTHERS] -= places_m[:, None]
         return measured
+
+    def _stand_in(self, row: int, seen: np.ndarray, is_absolute: bool) -> np.ndarray:
+        """Put something where the root may be, and tell where; NaN where nothing is known."""
+        usable = np.flatnonzero(_measurable(self, seen)[row])
+        if not len(usable):
+            return np.full(3, np.nan)
+        self.stands_in[row] = True
+        ends = _HIPS if np.isin(_HIPS, usable).all() else usable
+        for array in (self.points, self.noise, self.spread):
+            array[row, ROOT] = array[row, ends].mean(axis=0) if is_absolute else 0.0
+        return self.points[row, ROOT].copy()
 
     @classmethod
     def _missing(cls, count: int, ndim: int) -> Measured:
         return cls(*(np.full((count, NUM_KEYPOINTS, *shape), np.nan)
-                     for shape in ((ndim,), (ndim, ndim), (ndim, ndim))))
+                     for shape in ((ndim,), (ndim, ndim), (ndim, ndim))), np.zeros(count, bool))
+
+
+def _measurable(measured: Measured, seen: np.ndarray) -> np.ndarray:
+    """(N, 16) bool: what of the `seen` keypoints (N, 16) a filter can take."""
+    return (seen & np.isfinite(measured.points).all(axis=-1)
+            & np.isfinite(measured.noise).all(axis=(-2, -1)))
 
 
 @dataclass(eq=False)
@@ -142,9 +169,7 @@ class Unseen:
         """From the measurements of (N, 16) bool `taken`, (N, 16, D, D) each."""
         spread, noise = spread[taken], noise[taken]
         spread = np.where(np.isfinite(spread), spread, noise)
-        ratio = np.diagonal(noise, axis1=-2, axis2=-1) / np.maximum(
-            np.diagonal(spread, axis1=-2, axis2=-1), 1e-300)
-        self.share[taken] = 1.0 / np.maximum(ratio.max(axis=-1), 1.0)
+        self.share[taken] = share_inside(noise, spread)
         self.bias[taken] = spread - self.share[taken][:, None, None] * noise
 
     def whole(self, own: np.ndarray) -> np.ndarray:
@@ -199,6 +224,10 @@ class PoseFilters:
         self.picture = KalmanBank(2, picture_motion(settings, width_px), ACCELERATION_SHARES)
         self.space = KalmanBank(3, space_motion(settings), ACCELERATION_SHARES)
         self.is_absolute = np.zeros(0, bool)
+        #: (N,) bool: the root's filter was begun where something stood in for it.
+        self._stands_in = np.zeros(0, bool)
+        #: (N, 3, 3) of the root's last measurement.
+        self._root_noise_m2 = np.zeros((0, 3, 3))
         self.unseen_px2 = Unseen.empty(2)
         self.unseen_m2 = Unseen.empty(3)
 
@@ -215,6 +244,8 @@ class PoseFilters:
         """Append a row of sleeping filters; its number."""
         self.picture.add_row()
         self.is_absolute = np.append(self.is_absolute, False)
+        self._stands_in = np.append(self._stands_in, False)
+        self._root_noise_m2 = np.concatenate([self._root_noise_m2, np.zeros((1, 3, 3))])
         self.unseen_px2.add_row()
         self.unseen_m2.add_row()
         return self.space.add_row()
@@ -223,7 +254,8 @@ class PoseFilters:
         """Take a row out; those behind it move up."""
         self.picture.remove_row(row)
         self.space.remove_row(row)
-        self.is_absolute = np.delete(self.is_absolute, row)
+        for name in ('is_absolute', '_stands_in', '_root_noise_m2'):
+            setattr(self, name, np.delete(getattr(self, name), row, axis=0))
         self.unseen_px2.remove_row(row)
         self.unseen_m2.remove_row(row)
 
@@ -255,13 +287,16 @@ class PoseFilters:
         taken = self.picture.correct(in_picture.points, in_picture.noise, in_picture.spread,
                                      seen, rows)
         self._restart_changed(poses)
-        in_space = Measured.in_space(poses, self.space.positions[:, ROOT],
-                                     self.space.covariances[:, ROOT])
+        in_space = Measured.in_space(poses, seen, self.space.positions[:, ROOT],
+                                     self._root_noise_m2)
+        seen = self._note_root(in_space, seen)
         taken_3d = self.space.correct(in_space.points, in_space.noise, in_space.spread, seen,
                                       rows)
-        whole_noise = in_space.noise + in_space.noise[:, [ROOT]] * _OTHERS[:, None, None]
+        root_m2 = np.where(np.isfinite(in_space.points[:, ROOT, :, None]),
+                           in_space.noise[:, ROOT], 0.0)
         self.unseen_px2.learn(taken, in_picture.spread, in_picture.noise)
-        self.unseen_m2.learn(taken_3d, in_space.spread, whole_noise)
+        self.unseen_m2.learn(taken_3d, in_space.spread,
+                             in_space.noise + root_m2[:, None] * _OTHERS[:, None, None])
         return taken
 
     def lose(self, predict_max_s: float) -> None:
@@ -291,6 +326,21 @@ class PoseFilters:
         points, spread = _calm(self.space)
         return space_poses(points, spread, self.unseen_m2, self.is_absolute,
                            np.isnan(self.picture.positions[:, ROOT, 0]), lengths_m, std_m)
+
+    def _note_root(self, measured: Measured, seen: np.ndarray) -> np.ndarray:
+        """Remember what the root is told by; (N, 16) bool: what its filters are to believe.
+
+        Space is forgotten where the root comes after something else stood in for it.
+        """
+        found = _measurable(measured, seen)[:, ROOT]
+        self._root_noise_m2[found] = measured.noise[found, ROOT]
+        if (found & self._stands_in).any():
+            self.space.reset(np.repeat((found & self._stands_in)[:, None], NUM_KEYPOINTS, axis=1))
+        self._stands_in = (self._stands_in & ~found) | (measured.stands_in & self.is_absolute)
+        if measured.stands_in.any():
+            seen = seen.copy()
+            seen[:, ROOT] |= measured.stands_in
+        return seen
 
     def _restart_changed(self, poses: Sequence[RawPose]) -> None:
         """Forget space where it becomes, or ceases to be, that of the camera."""

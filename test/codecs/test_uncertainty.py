@@ -7,6 +7,7 @@ from infant_pose_ros.codecs.uncertainty import (
     LEAST_PX,
     PictureSpread,
     PictureUncertainty,
+    share_inside,
     SpaceSpread,
     SpaceUncertainty,
     USUAL_LOG_HEAT,
@@ -66,6 +67,26 @@ def test_noise_is_never_more_than_the_error():
         PictureSpread(1.0, 1.0, SAME), PictureSpread(1.0, 1.0, (USUAL_LOG_HEAT + 3.0,) * 16))
     error, noise = uncertainty.covariances(random_covariances(16))
     assert np.allclose(error, noise)
+    assert np.linalg.eigvalsh(noise).min() > 0
+
+
+def test_the_share_of_the_noise_that_the_error_holds_by_hand():
+    # axes at 45 degrees, variances 3.9 and 0.05: each variance along x and y is 1.975
+    turned = np.array([[1.975, 1.925], [1.925, 1.975]])
+    noise = np.stack([np.eye(2), np.diag([1.0, 8.0]), turned, np.zeros((2, 2)),
+                      np.full((2, 2), np.nan)])
+    error = np.stack([2 * np.eye(2), np.diag([4.0, 2.0]), 2 * np.eye(2), np.zeros((2, 2)),
+                      np.eye(2)])
+    assert np.allclose(share_inside(noise, error), [1.0, 0.25, 2 / 3.9, 1.0, np.nan],
+                       equal_nan=True)
+
+
+def test_what_the_error_has_beyond_the_noise_is_a_covariance():
+    uncertainty = PictureUncertainty(       # the noise is longer along the heatmap's long axis
+        PictureSpread(0.2, 1.0, SAME), PictureSpread(1.0, 1.0, SAME))
+    heat = random_covariances(200, 16)
+    error, noise = uncertainty.covariances(heat)
+    assert np.linalg.eigvalsh(error - noise).min() > -1e-9
     assert np.linalg.eigvalsh(noise).min() > 0
 
 

@@ -96,6 +96,16 @@ def test_unseen_error_stays_and_noise_counts_no_more_than_the_covariance():
     assert np.allclose(unseen.whole(own)[0, 1], np.eye(2) * 3.5)
 
 
+def test_noise_that_is_long_where_the_covariance_is_not_leaves_a_covariance():
+    noise = np.tile([[1.975, 1.925], [1.925, 1.975]], (1, 16, 1, 1))    # variances 3.9 and 0.05
+    spread = np.tile(2.0 * np.eye(2), (1, 16, 1, 1))
+    unseen = Unseen(np.zeros((1, 16, 2, 2)), np.ones((1, 16)))
+    unseen.learn(np.ones((1, 16), bool), spread, noise)
+    assert np.allclose(unseen.share, 2 / 3.9)
+    calm = 1e-3 * np.tile(np.eye(2), (1, 16, 1, 1))
+    assert np.linalg.eigvalsh(unseen.whole(calm)).min() > 0
+
+
 def test_settings_scale_with_the_picture():
     settings = PipelineSettings(acceleration_std_2d=100.0)
     wide = PoseFilters(settings, 1280.0).picture.settings
