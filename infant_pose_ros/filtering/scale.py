@@ -26,6 +26,8 @@ _FOLLOW_S, _MAX_CHANGE_PER_S = 1.0, 0.02
 #: What depth told of a track's distance is followed by this share in each frame that has depth,
 #: and fades by that share in each frame that hasn't: no jump where a depth picture is missing.
 _DEPTH_SHARE, _FADING_SHARE = 0.2, 0.01
+#: What differs by less than this share is forgotten, once its track is not seen.
+_LEAST_FACTOR = 1e-3
 #: Infants whose lengths are kept for the case that they come back.
 _REMEMBERED = 64
 
@@ -114,24 +116,30 @@ class BodyScales:
 
     def observe(self, track_id: int, stamp_s: float, measured_m: float) -> None:
         """Take in a measurement of a track's infant; tracks that end are remembered a while."""
-        if track_id not in self._estimators:
-            self._estimators[track_id] = ScaleEstimator(self._prior)
-            for oldest in list(self._estimators)[:-_REMEMBERED]:
-                del self._estimators[oldest]
-        self._estimators[track_id].observe(stamp_s, measured_m)
+        estimator = self._estimators.pop(track_id, None) or ScaleEstimator(self._prior)
+        self._estimators[track_id] = estimator      # the last measured one comes last
+        for oldest in list(self._estimators)[:-_REMEMBERED]:
+            del self._estimators[oldest]
+        estimator.observe(stamp_s, measured_m)
 
     def distance_factor(self, track_id: int | None) -> float:
         """By how much depth pictures put a track further away than its size in the picture."""
         return self._distance_factors.get(track_id, 1.0)
 
     def note_distance_factors(self, factors: dict[int, float | None]) -> None:
-        """Learn the factor of each track in this frame; None where it had no depth."""
+        """Learn the factor of each track in this frame; None where it had no depth.
+
+        A track that isn't among them was not seen: its factor fades as well.
+        """
         kept = {}
-        for track_id, factor in factors.items():
+        for track_id in {**self._distance_factors, **factors}:
+            factor = factors.get(track_id)
             before = self._distance_factors.get(track_id, factor or 1.0)
             kept[track_id] = (before + _DEPTH_SHARE * (factor - before) if factor else
                               1.0 + (1 - _FADING_SHARE) * (before - 1.0))
-        self._distance_factors = kept
+        self._distance_factors = {
+            track_id: factor for track_id, factor in kept.items()
+            if track_id in factors or abs(factor - 1.0) > _LEAST_FACTOR}
 
     def forget(self) -> None:
         """Begin anew."""

@@ -19,8 +19,9 @@ class _Waiting(NamedTuple):
 class DepthPairing(Generic[Frame]):
     """Holds frames until their depth picture is there or they have waited long enough.
 
-    A depth picture belongs to the frame with exactly its stamp, and to no other. Frames leave in
-    the order in which they came: one that waits goes without depth when a later one is complete.
+    A depth picture belongs to the frame with exactly its stamp, and to no other; a stamp of 0 is
+    none, and such a frame doesn't wait. Frames leave in the order in which they came: one that
+    waits goes without depth when a later one is complete.
     `now_s` is any steady clock, s. Not for several threads.
 
     Args:
@@ -34,12 +35,14 @@ class DepthPairing(Generic[Frame]):
 
     def add_frame(self, stamp_ns: int, frame: Frame, now_s: float) -> list[tuple[Frame, Any]]:
         """Take in a frame; the frames that are ready, each with its depth picture or None."""
-        self._waiting.append(_Waiting(stamp_ns, frame, now_s + self.wait_s))
+        wait_s = self.wait_s if stamp_ns else 0.0
+        self._waiting.append(_Waiting(stamp_ns, frame, now_s + wait_s))
         return self._ready(now_s)
 
     def add_depth(self, stamp_ns: int, depth: Any, now_s: float) -> list[tuple[Frame, Any]]:
         """Take in a depth picture; the frames that are ready."""
-        self._depths[stamp_ns] = depth
+        if stamp_ns:
+            self._depths[stamp_ns] = depth
         while len(self._depths) > MAX_DEPTHS:
             self._depths.popitem(last=False)
         return self._ready(now_s)

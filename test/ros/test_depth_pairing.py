@@ -24,6 +24,13 @@ def test_a_frame_waits_no_longer_than_it_may():
     assert DepthPairing(0.0).add_frame(1, 'f', 5.0) == [('f', None)]
 
 
+def test_pictures_without_a_stamp_are_never_of_the_same_moment():
+    pairing = DepthPairing(1.0)
+    assert pairing.add_depth(0, 'some other moment', 0.0) == []
+    assert pairing.add_frame(0, 'f', 0.5) == [('f', None)]
+    assert pairing.add_depth(0, 'late', 0.5) == []
+
+
 def test_frames_leave_in_order():
     pairing = DepthPairing(1.0)
     pairing.add_frame(1, 'first', 0.0)
@@ -35,14 +42,14 @@ def test_frames_leave_in_order():
 
 def test_what_is_kept_has_bounds():
     pairing = DepthPairing(1e9)
-    ready = [pairing.add_frame(stamp, stamp, 0.0) for stamp in range(MAX_WAITING + 1)]
-    assert ready == [[]] * MAX_WAITING + [[(0, None)]]
+    ready = [pairing.add_frame(stamp, stamp, 0.0) for stamp in range(1, MAX_WAITING + 2)]
+    assert ready == [[]] * MAX_WAITING + [[(1, None)]]
     pairing.clear()
-    for stamp in range(MAX_DEPTHS + 1):
+    for stamp in range(1, MAX_DEPTHS + 2):
         pairing.add_depth(stamp, stamp, 0.0)
     pairing.wait_s = 0.0
-    assert pairing.add_frame(0, 'f', 0.0) == [('f', None)]
-    assert pairing.add_frame(1, 'g', 0.0) == [('g', 1)]
+    assert pairing.add_frame(1, 'f', 0.0) == [('f', None)]
+    assert pairing.add_frame(2, 'g', 0.0) == [('g', 2)]
 
 
 def test_clear_gives_back_who_waited():
