@@ -17,8 +17,8 @@ from infant_pose_ros.structures import Camera
 
 MODULE = 'infant_pose_ros.nodes.pose_node'
 PARAMS = {'keypoint_score_min': 0.05, 'track_score_min': 0.0, 'detection_score_min': 0.3,
-          'detect_async': False, 'max_age_ms': 0.0, 'use_depth': True, 'depth_wait_ms': 400.0,
-          'adult_policy': 'off'}
+          'detect_async': False, 'detect_every': 1, 'max_age_ms': 0.0, 'use_depth': True,
+          'depth_wait_ms': 400.0, 'adult_policy': 'off'}
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL,
                      reliability=ReliabilityPolicy.RELIABLE)
 _noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
