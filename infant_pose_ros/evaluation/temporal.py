@@ -232,13 +232,13 @@ class TemporalBenchmark:
 
     def swaps(self) -> None:
         """Left and right exchanged for some frames, at many places: how often it is caught."""
-        for kind, joints in SIDES.items():
+        for kind, groups in SIDES.items():
             for length in SWAP_FRAMES:
                 caught: dict[tuple[Variant, str], dict[int, Figures]] = {}
                 for recording, settings in self._videos:
                     self._progress(f'{kind} swapped, {length} frames, '
                                    f'video {recording.number:02d}')
-                    events = place_events(len(recording), length, (joints,), 0)
+                    events = place_events(len(recording), length, groups, 0)
                     smoothers = Smoothers(with_swaps(recording, events), settings, self._lifter)
                     for variant in self._chosen():
                         motions = smoothers.run(variant)
@@ -294,7 +294,7 @@ def _summed(rows: Sequence[Figures]) -> Figures:
 
 def share_caught(motion: np.ndarray, clean: np.ndarray, truth: np.ndarray,
                  events: Sequence[Event]) -> Figures:
-    """Share of exchanges after which every keypoint still ends on its own side.
+    """Share of exchanges in spite of which the motion stays on its own sides.
 
     In each frame of the event, and in `AFTER_SWAP_FRAMES` after it, the exchanged keypoints must
     lie nearer to their own truth than to the other side's, on average. An event for which that

@@ -14,12 +14,16 @@ from infant_pose_ros.skeleton import Joint, MIRRORED_ORDER, NUM_KEYPOINTS
 LIMBS = {
     'right arm': (Joint.R_WRIST, Joint.R_ELBOW), 'left arm': (Joint.L_WRIST, Joint.L_ELBOW),
     'right leg': (Joint.R_ANKLE, Joint.R_KNEE), 'left leg': (Joint.L_ANKLE, Joint.L_KNEE)}
-#: What is exchanged together.
+#: What is exchanged together; where there are several groups, they take turns.
 SIDES = {
-    'whole body': tuple(joint for joint in range(NUM_KEYPOINTS) if MIRRORED_ORDER[joint] != joint),
-    'arms': (Joint.R_WRIST, Joint.R_ELBOW, Joint.R_SHOULDER, Joint.L_SHOULDER, Joint.L_ELBOW,
-             Joint.L_WRIST),
-    'legs': (Joint.R_ANKLE, Joint.R_KNEE, Joint.R_HIP, Joint.L_HIP, Joint.L_KNEE, Joint.L_ANKLE)}
+    'whole body': (tuple(
+        joint for joint in range(NUM_KEYPOINTS) if MIRRORED_ORDER[joint] != joint),),
+    'arms': ((Joint.R_WRIST, Joint.R_ELBOW, Joint.R_SHOULDER, Joint.L_SHOULDER, Joint.L_ELBOW,
+              Joint.L_WRIST),),
+    'legs': ((Joint.R_ANKLE, Joint.R_KNEE, Joint.R_HIP, Joint.L_HIP, Joint.L_KNEE,
+              Joint.L_ANKLE),),
+    'a pair': ((Joint.R_WRIST, Joint.L_WRIST), (Joint.R_ANKLE, Joint.L_ANKLE),
+               (Joint.R_ELBOW, Joint.L_ELBOW), (Joint.R_KNEE, Joint.L_KNEE))}
 #: Before the first and between two disturbances a filter gets this many frames to settle.
 SETTLE_FRAMES = 30
 #: A wandering rate: its range, and how far stamps are off, s (uniform).

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from infant_pose_ros.evaluation.temporal import (
+    ALLOWED_DELAY,
     DROPOUT_FRAMES,
     FIGURES,
     GROUPS,
@@ -17,13 +18,21 @@ from infant_pose_ros.evaluation.temporal import (
     SWAP_FRAMES,
 )
 from infant_pose_ros.evaluation.temporal_conditions import SIDES
-from infant_pose_ros.evaluation.temporal_methods import METHODS, OFFLINE, RAW, SPACES
+from infant_pose_ros.evaluation.temporal_methods import (
+    KALMAN,
+    METHODS,
+    OFFLINE,
+    RAW,
+    SPACES,
+)
 from infant_pose_ros.media.plotting import pyplot
 
 UNITS = {'2d': 'px', '3d': 'mm'}
 TITLES = {'2d': 'In the picture', '3d': "In space, the camera's frame"}
-#: The plots show no longer delays, frames.
+#: The plots show no longer delays, frames ...
 SHOWN_DELAY = 4.0
+#: ... and errors from a little under the least to a little over the rings' largest.
+SHOWN_ERRORS = (0.97, 1.08)
 _DPI = 110
 
 
@@ -47,6 +56,7 @@ def write_report(results: Results, header: Sequence[str], folder: Path) -> str:
     lines = ['# Smoothing: the temporal benchmark', '', *header, '']
     for space in SPACES:
         lines += [f'## {TITLES[space]}', '', *motion_table(results, 'clean', space), '',
+                  *front_lines(results, space), '',
                   f'![jitter against error and delay](pareto_{space}.png)', '']
     lines += ['## By joints', '', *group_table(results), '', '## Dropouts of a limb', '',
               *dropout_table(results), '', '## Left and right exchanged', '',
@@ -79,13 +89,42 @@ def _name(row: Result) -> str:
     return f'*{name}*' if row.variant.method in OFFLINE else name
 
 
+def _name_of_both(flat: Result, deep: Result) -> str:
+    """The name of what stands for a method in the picture and in space."""
+    if flat.variant.parameters == deep.variant.parameters:
+        return _name(flat)
+    name = f'{flat.variant.method} (px: {flat.variant.text}; mm: {deep.variant.text})'
+    return f'*{name}*' if flat.variant.method in OFFLINE else name
+
+
+def front_lines(results: Results, space: str) -> list[str]:
+    """Which causal variants beat the default of Kalman in two figures at once, in words."""
+    rows = [row for row in results.of('clean', space)
+            if row.variant.method not in (*OFFLINE, 'truth')]
+    lines = []
+    for words, figure_name, kept in (
+            ('calmer and truer', 'ajpe', rows),
+            (f'calmer and truer, with a delay of at most {ALLOWED_DELAY:g} frame', 'ajpe',
+             [row for row in rows if row.figures['delay'] <= ALLOWED_DELAY]),
+            ('calmer and earlier', 'delay', rows)):
+        (default,) = [row for row in rows
+                      if row.variant.method == KALMAN and row.variant.is_default]
+        own, points = _points([default], figure_name), _points(kept, figure_name)
+        beats = ((points <= own).all(1) & (points < own).any(1)) if kept else []
+        better = [f'{_name(row)}, delay {_number(row.figures["delay"])}'
+                  for row, beats_it in zip(kept, beats) if beats_it]
+        lines.append(f'- {words}: {"; ".join(better) or "none"}')
+    return ["Causal variants that beat Kalman's default in two figures at once:", '', *lines]
+
+
 def motion_table(results: Results, condition: str, space: str) -> list[str]:
     """Error, restlessness and delay of each method, and how often raw's they are."""
     unit, rows = UNITS[space], _chosen(results, condition, space)
     raw = {name: row.figures[name] for row in rows if row.variant.method == RAW
            for name in FIGURES}
     head = ['method', f'AJPE, {unit}', 'pelvis aligned', f'acceleration error, {unit}/s²',
-            'raw over it', f'jitter, {unit}/s³', 'raw over it', 'delay, frames', 'found']
+            'times less than raw', f'jitter, {unit}/s³', 'times less than raw', 'delay, frames',
+            'found']
     lines = []
     for row in rows:
         figures = row.figures
@@ -116,8 +155,8 @@ def group_table(results: Results) -> list[str]:
 
 def dropout_table(results: Results) -> list[str]:
     """What dropouts cost at the limb, in their frames."""
-    head = ['method', 'frames', 'extra, px', 'of', 'extra, mm', 'of', 'extra, mm, pelvis aligned',
-            'found', 'dropouts']
+    head = ['method', 'frames', 'extra, px', 'without, px', 'extra, mm', 'without, mm',
+            'extra, mm, pelvis aligned', 'found', 'dropouts']
     lines = []
     for length in DROPOUT_FRAMES:
         condition = f'dropouts of {length} frames'
@@ -127,7 +166,7 @@ def dropout_table(results: Results) -> list[str]:
             if method in flat and method in deep:
                 px, mm = flat[method].figures, deep[method].figures
                 lines.append([
-                    _name(deep[method]), str(length), *(
+                    _name_of_both(flat[method], deep[method]), str(length), *(
                         _number(figures.get(name, np.nan)) for figures, name in (
                             (px, 'extra'), (px, 'error_clean'), (mm, 'extra'),
                             (mm, 'error_clean'), (mm, 'extra_aligned'))),
@@ -212,7 +251,7 @@ def plot_pareto(results: Results, space: str, path: Path) -> None:
     causal methods.
     """
     plt = pyplot()
-    figure, axes = plt.subplots(1, 2, figsize=(12, 5))
+    figure, axes = plt.subplots(1, 2, figsize=(12, 5.6))
     rows = [row for row in results.of('clean', space) if row.variant.method != 'truth']
     floor = [row.figures['jitter'] for row in results.of('clean', space)
              if row.variant.method == 'truth']
@@ -223,30 +262,35 @@ def plot_pareto(results: Results, space: str, path: Path) -> None:
         for number, method in enumerate(METHODS):
             own = [row for row in rows if row.variant.method == method]
             _draw_method(axis, own, figure_name, method, f'C{number}', results, space)
-        if floor:
-            axis.axvline(floor[0], color='0.6', lw=1, ls=':')
+        axis.plot([], [], 'o', color='0.4', ms=10, mfc='none', mew=2, label='in the tables')
+        axis.axvline(floor[0] / 1000, color='0.5', lw=1, ls=':', label="the truth's own jitter")
         axis.set_xscale('log')
+        axis.xaxis.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.xaxis.set_major_formatter(plt.matplotlib.ticker.FormatStrFormatter('%g'))
         axis.minorticks_off()
-        axis.set_xlabel(f'jitter, {UNITS[space]}/s³ (dotted: of the truth)')
+        axis.set_xlabel(f'jitter, 1000 {UNITS[space]}/s³')
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
         axis.set_axisbelow(True)
-    raw = next(row.figures['ajpe'] for row in rows if row.variant.method == RAW)
-    if np.isfinite(raw):        # else there is nothing to see
-        axes[0].set_ylim(0.93 * np.nanmin(_points(rows, 'ajpe')[:, 1]), 1.35 * raw)
+    rings = [row for row in rows
+             if results.chosen.get((row.variant.method, space)) == row.variant]
+    errors, shown = (_points(each, 'ajpe')[:, 1] for each in (rows, rings))
+    if np.isfinite(shown).any():        # else there is nothing to see
+        axes[0].set_ylim(SHOWN_ERRORS[0] * np.nanmin(errors), SHOWN_ERRORS[1] * np.nanmax(shown))
     low, high = axes[1].get_ylim()
     axes[1].set_ylim(low, min(high, SHOWN_DELAY))
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='upper center', ncols=len(labels), frameon=False,
-                  fontsize=8)
-    figure.tight_layout(rect=(0, 0, 1, 0.95))
+    figure.suptitle(f'{TITLES[space]}: jitter against error (left) and delay (right); '
+                    'a dot is a setting, further left and down is better', fontsize=10)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc='lower center', ncols=5,
+                  frameon=False, fontsize=9)
+    figure.tight_layout(rect=(0, 0.09, 1, 1))
     figure.savefig(path, dpi=_DPI, metadata={'Software': None})     # the same bytes each time
     plt.close(figure)
 
 
 def _points(rows: Sequence[Result], figure_name: str) -> np.ndarray:
-    """(N, 2) jitter and another figure."""
-    return np.array([[row.figures['jitter'], row.figures[figure_name]]
+    """(N, 2): jitter, in thousands, and another figure."""
+    return np.array([[row.figures['jitter'] / 1000, row.figures[figure_name]]
                      for row in rows]).reshape(-1, 2)
 
 
@@ -261,14 +305,22 @@ def _draw_front(axis, rows: Sequence[Result], figure_name: str) -> None:
 
 def _draw_method(axis, rows: Sequence[Result], figure_name: str, method: str, colour: str,
                  results: Results, space: str) -> None:
-    """A method's variants as dots, a line through those that none of its own beats."""
+    """A method's variants as dots, and a line from one to the next.
+
+    Of a causal method only through those that none of its own beats: several of its parameters
+    are varied. Offline ones have one, and a line through all.
+    """
     points = _points(rows, figure_name)
-    best = points[front(points)]
+    best = points if method in OFFLINE else points[front(points)]
     best = best[np.argsort(best[:, 0])]
     dash = '--' if method in OFFLINE else '-'
     axis.plot(*points.T, '.', color=colour, ms=4, alpha=0.35)
     label = method + (' (offline)' if method in OFFLINE else '')
     axis.plot(*best.T, dash, marker='.', color=colour, lw=1.5, label=label)
-    chosen = [point for row, point in zip(rows, points)
-              if results.chosen.get((method, space)) == row.variant]
-    axis.plot(*np.array(chosen).reshape(-1, 2).T, 'o', color=colour, ms=10, mfc='none', mew=2)
+    for row, point in zip(rows, points):
+        if results.chosen.get((method, space)) != row.variant:
+            continue
+        axis.plot(*point, 'o', color=colour, ms=10, mfc='none', mew=2)
+        if row.variant.parameters and row.variant.is_default:
+            axis.annotate('default', point, (0, 9), textcoords='offset points', ha='center',
+                          fontsize=8, color=colour, annotation_clip=True)

@@ -11,7 +11,7 @@ from infant_pose_ros.evaluation.temporal_conditions import (
     with_dropouts,
     with_swaps,
 )
-from infant_pose_ros.skeleton import Joint, LEFT_RIGHT_PAIRS
+from infant_pose_ros.skeleton import Joint, LEFT_RIGHT_PAIRS, MIRRORED_ORDER
 
 
 def test_events_leave_time_to_settle_and_take_turns():
@@ -27,8 +27,11 @@ def test_events_leave_time_to_settle_and_take_turns():
 
 def test_limbs_and_sides():
     assert set(LIMBS['left arm']) == {Joint.L_WRIST, Joint.L_ELBOW}
-    assert sorted(SIDES['whole body']) == sorted(j for pair in LEFT_RIGHT_PAIRS for j in pair)
-    assert set(SIDES['arms']) | set(SIDES['legs']) == set(SIDES['whole body'])
+    (body,), (arms,), (legs,) = SIDES['whole body'], SIDES['arms'], SIDES['legs']
+    assert sorted(body) == sorted(j for pair in LEFT_RIGHT_PAIRS for j in pair)
+    assert set(arms) | set(legs) == set(body)
+    for groups in SIDES.values():       # each with the other side of all that it has
+        assert all({MIRRORED_ORDER[j] for j in group} == set(group) for group in groups)
 
 
 def test_dropouts_take_the_score_alone(make_recording):
@@ -42,9 +45,10 @@ def test_dropouts_take_the_score_alone(make_recording):
 
 def test_swaps_exchange_all_of_a_reading(make_recording):
     recording = make_recording(60)
-    swapped = with_swaps(recording, [Event(40, 41, SIDES['arms'])])
+    (arms,) = SIDES['arms']
+    swapped = with_swaps(recording, [Event(40, 41, arms)])
     for left, right in LEFT_RIGHT_PAIRS:
-        one, other = (right, left) if left in SIDES['arms'] else (left, right)
+        one, other = (right, left) if left in arms else (left, right)
         for name in ('keypoints_px', 'score', 'covariance_px2', 'noise_px2'):
             before, after = getattr(recording, name), getattr(swapped, name)
             assert np.array_equal(after[40, left], before[40, one])

@@ -5,10 +5,15 @@ import pytest
 
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.evaluation import temporal, temporal_methods, temporal_report
-from infant_pose_ros.evaluation.temporal import TemporalBenchmark
+from infant_pose_ros.evaluation.temporal import Results, TemporalBenchmark
 from infant_pose_ros.evaluation.temporal_conditions import SIDES
 from infant_pose_ros.evaluation.temporal_methods import KALMAN, RAW, scaled, Variant
-from infant_pose_ros.evaluation.temporal_report import front, write_report
+from infant_pose_ros.evaluation.temporal_report import (
+    dropout_table,
+    front,
+    front_lines,
+    write_report,
+)
 
 
 def test_front_by_hand():
@@ -33,6 +38,35 @@ def test_variants_say_what_they_are():
     assert Variant(temporal_methods.RTS, (0.5,)).text == 'acceleration x 0.5'
     assert Variant(temporal_methods.ONE_EURO, (1.0, 0.02)).text == '1 Hz, beta 0.02'
     assert Variant(temporal_methods.SAVGOL, (9, 2)).text == '9 frames, order 2'
+
+
+def clean(results, variant, ajpe, jitter, delay, space='2d'):
+    results.add('clean', variant, space, {11: {'ajpe': ajpe, 'jitter': jitter, 'delay': delay}})
+
+
+def test_what_beats_the_default_is_told():
+    results = Results()
+    clean(results, Variant('truth'), 0.0, 0.0, 0.0)
+    clean(results, Variant(KALMAN, (1.0, 1.0)), 5.0, 1000.0, 0.5)
+    clean(results, Variant(KALMAN, (0.5, 1.0)), 4.0, 900.0, 1.2)       # truer, calmer, but late
+    clean(results, Variant(temporal_methods.ONE_EURO, (1.0, 0.1)), 6.0, 1000.0, 0.4)    # earlier
+    clean(results, Variant(temporal_methods.ONE_EURO, (2.0, 0.1)), 5.0, 1000.0, 0.5)    # equal
+    clean(results, Variant(temporal_methods.RTS, (1.0,)), 1.0, 10.0, 0.0)       # not causal
+    assert front_lines(results, '2d')[2:] == [
+        '- calmer and truer: Kalman (acceleration x 0.5, lag x 1), delay 1.20',
+        '- calmer and truer, with a delay of at most 1 frame: none',
+        '- calmer and earlier: One-Euro (1 Hz, beta 0.1), delay 0.40']
+
+
+def test_a_method_with_two_settings_has_both_in_its_name():
+    results = Results()
+    for space, parameters in (('2d', (1.0, 0.02)), ('3d', (4.0, 0.0))):
+        variant = Variant(temporal_methods.ONE_EURO, parameters, (space,))
+        results.chosen[variant.method, space] = variant
+        results.add('dropouts of 5 frames', variant, space, {11: dict.fromkeys(
+            ('extra', 'extra_aligned', 'error_clean', 'found', 'events'), 1.0)})
+    (_, _, line) = dropout_table(results)
+    assert line.startswith('| One-Euro (px: 1 Hz, beta 0.02; mm: 4 Hz, beta 0) | 5 |')
 
 
 def test_the_whole_benchmark(make_recording, straight_lifter, monkeypatch, tmp_path):
@@ -68,7 +102,8 @@ def test_the_whole_benchmark(make_recording, straight_lifter, monkeypatch, tmp_p
     text = write_report(results, ['Of a test.'], tmp_path)
     assert text == (tmp_path / 'temporal.md').read_text()
     for piece in ('Of a test.', '| raw |', f'| {KALMAN} (default) |', '| truth | 0.00 |',
-                  '## Dropouts of a limb', '## Wandering rate', '*Savitzky-Golay, centred ('):
+                  '## Dropouts of a limb', '## Wandering rate', '- calmer and truer: ',
+                  '*Savitzky-Golay, centred ('):
         assert piece in text
     for name in ('pareto_2d.png', 'pareto_3d.png'):
         assert (tmp_path / name).read_bytes().startswith(b'\x89PNG')
