@@ -19,8 +19,9 @@ def add_parser(subparsers) -> None:
         'calibrate', help='make the published standard deviations match the errors',
         description='Fit on labelled sequences how large the errors of a pose network and a '
         'lifter are, measure on others how many true points the ellipsoids hold, and write the '
-        'fit into the manifests beside the weights. SET is a folder of sequences in the format of '
-        'MINI-RGBD, with sequence.json; SET#train, #validation and #test are parts of it.')
+        'fit into the manifests beside the weights. SET is a folder of clips with '
+        'their truth, as `infant-pose synth --clip` makes them, or of sequences in the format of '
+        'MINI-RGBD with sequence.json (SET#train, #validation and #test are parts of it).')
     parser.add_argument('sets', metavar='SET', nargs='+',
                         help='sequences to fit on: of infants that the networks have not seen')
     parser.add_argument('--test', metavar='SET', nargs='+', default=[],
@@ -49,18 +50,20 @@ def run(arguments: argparse.Namespace) -> int:
         calibrate_space,
         lifter_with,
         manifest_uncertainties,
-        open_sequences,
         read_sequence,
         uncalibrated,
     )
     from infant_pose_ros.evaluation.calibration_report import measure, write_report
+    from infant_pose_ros.evaluation.labelled import open_sequences
     from infant_pose_ros.inference import load_models
+    from infant_pose_ros.media.plotting import pyplot
     from infant_pose_ros.models.checkpoints import bundled_checkpoint, write_uncertainty
 
     if arguments.measure_only and arguments.test:
         raise InvalidInputError('--measure-only: takes all SETs; leave --test out')
     paths = {task: bundled_checkpoint(task) if name == BUNDLED else Path(name)
              for task, name in (('pose', arguments.pose), ('lifter', arguments.lifter))}
+    pyplot()        # where it is missing, say so before the hours of reading
     settings = PipelineSettings(pose_weights=str(paths['pose']),
                                 lifter_weights=str(paths['lifter']))
     fit_on = open_sequences(arguments.sets)
@@ -79,6 +82,14 @@ def run(arguments: argparse.Namespace) -> int:
             write_uncertainty(paths['pose'], 'pose', picture)
             write_uncertainty(paths['lifter'], 'lifter', space)
     print(write_report(measure(held_out or readings, picture, lifter_with(paths['lifter'], space),
-                               settings), arguments.out))
+                               settings), arguments.out, _measured_on(arguments)))
     print(f'report: {arguments.out / "calibration.md"}', file=sys.stderr)
     return 0
+
+
+def _measured_on(arguments: argparse.Namespace) -> str:
+    """The sets that the figures are of, and whether the fit saw them."""
+    if arguments.test:
+        return f'{", ".join(arguments.test)}; fitted on {", ".join(arguments.sets)}'
+    seen = '' if arguments.measure_only else ' (fitted on the same: too good; give --test)'
+    return ', '.join(arguments.sets) + seen

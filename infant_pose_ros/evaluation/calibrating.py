@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-import re
 
 import numpy as np
 
@@ -21,9 +20,6 @@ from infant_pose_ros.codecs.uncertainty import (
     SpaceUncertainty,
 )
 from infant_pose_ros.config import PipelineSettings
-from infant_pose_ros.data.mini_rgbd import INTRINSICS, MiniRgbdVideo, SIZE_WH, SPLITS
-from infant_pose_ros.data.stills import read_image
-from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.evaluation.calibration import squared_distances
 from infant_pose_ros.evaluation.fitting import (
     coverage_factor,
@@ -34,6 +30,7 @@ from infant_pose_ros.evaluation.fitting import (
     scaled_picture,
     scaled_space,
 )
+from infant_pose_ros.evaluation.labelled import CAMERA, LabelledSequence
 from infant_pose_ros.geometry.cameras import assumed_camera, undistort_to_rays
 from infant_pose_ros.inference import PoseEstimator, PoseModels
 from infant_pose_ros.lifting import PoseLifter
@@ -42,9 +39,6 @@ from infant_pose_ros.pipeline import PosePipeline
 from infant_pose_ros.skeleton import NUM_KEYPOINTS, ROOT
 from infant_pose_ros.structures import Camera, Pose2D, Pose3D
 
-CAMERA = Camera(*INTRINSICS, *SIZE_WH)
-#: Frames a second of a sequence that doesn't say.
-DEFAULT_RATE_HZ = 30.0
 #: Before the first picture after a gap the same one is shown so often, so that the crop settles.
 SETTLING_FRAMES = 6
 #: A sequence counts as so many keypoints at most: other infants say more than more frames.
@@ -68,6 +62,7 @@ class Readings:
             heatmaps; NaN (score 0) where nobody was followed.
         crop_side_px: (F,) of the crop that was read. input_size: of the network, model px.
         truth_px: (F, 16, 2). truth_m: (F, 16, 3) camera frame.
+        camera: that took the pictures.
     """
 
     name: str
@@ -80,9 +75,15 @@ class Readings:
     input_size: int
     truth_px: np.ndarray
     truth_m: np.ndarray
+    camera: Camera = CAMERA
 
     def __len__(self) -> int:
         return len(self.stamps_s)
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Of the pictures, px."""
+        return self.camera.width, self.camera.height
 
     @property
     def model_per_px(self) -> np.ndarray:
@@ -95,9 +96,11 @@ class Readings:
 
     def usable(self, score_min: float) -> np.ndarray:
         """(F, 16) bool: seen, in frames that were read as a whole; others tell no spread."""
-        away = np.linalg.norm(self.keypoints_px - self.truth_px, axis=-1).mean(axis=1)
+        away = np.linalg.norm(self.keypoints_px - self.truth_px, axis=-1)
+        known = np.isfinite(away)
+        mean = np.where(known, away, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         with np.errstate(invalid='ignore'):
-            right = away < WRONG_SHARE * self.crop_side_px
+            right = known.any(axis=1) & (mean < WRONG_SHARE * self.crop_side_px)
         return self.seen(score_min) & right[:, None]
 
     def in_a_row(self) -> np.ndarray:
@@ -115,30 +118,6 @@ class Readings:
             error, noise = (each / scale for each in uncertainty.covariances(error * scale))
         return [Pose2D(self.keypoints_px[index], self.score[index], error[index], noise[index])
                 for index in range(len(self))]
-
-
-def open_sequences(words: Sequence[str]) -> list[MiniRgbdVideo]:
-    """Sequences in MINI-RGBD's format: 'DIR' for all that it holds, or 'DIR#split'.
-
-    Raises:
-        DatasetError: there is none, it is malformed, or doesn't tell the infant's length.
-    """
-    videos = []
-    for word in words:
-        folder, _, split = word.partition('#')
-        if split and split not in SPLITS:
-            raise DatasetError(f'{word}: unknown split {split!r}; known: {", ".join(SPLITS)}')
-        wanted = {f'{number:02d}' for number in SPLITS[split]} if split else None
-        found = [place for place in sorted(Path(folder).glob('[0-9][0-9]')) if place.is_dir()
-                 and re.fullmatch(r'\d\d', place.name) and (not wanted or place.name in wanted)]
-        if not found:
-            raise DatasetError(f'{word}: expected folders of sequences such as 01, found none')
-        videos += [MiniRgbdVideo.open(place) for place in found]
-    for video in videos:
-        if not np.isfinite(video.body_length_m):
-            raise DatasetError(f'{video.folder}: tells no length of the infant; expected '
-                               'body_length_m in its sequence.json')
-    return videos
 
 
 def uncalibrated(models: PoseModels, pose_path: str | Path) -> PoseModels:
@@ -164,7 +143,7 @@ def manifest_uncertainties(pose_path: str | Path, lifter_path: str | Path
                  for each, content in zip((PictureUncertainty, SpaceUncertainty), said))
 
 
-def read_sequence(video: MiniRgbdVideo, models: PoseModels, settings: PipelineSettings,
+def read_sequence(sequence: LabelledSequence, models: PoseModels, settings: PipelineSettings,
                   progress: Callable[[int], object] = lambda count: None) -> Readings:
     """Let the pipeline follow the infant of a sequence.
 
@@ -175,24 +154,20 @@ def read_sequence(video: MiniRgbdVideo, models: PoseModels, settings: PipelineSe
         DatasetError: a file is missing or malformed.
     """
     settings = settings.replace(detect_async=False, smoothing=True, max_infants=1,
-                                body_length_m=video.body_length_m)
-    rate_hz = video.info.rate_hz if video.info else DEFAULT_RATE_HZ
-    stamps_s = np.array(video.frames) / rate_hz + 1.0
-    count = len(video)
+                                body_length_m=sequence.body_length_m)
+    count, camera = len(sequence), sequence.camera
     read = {name: np.full((count, *shape), np.nan) for name, shape in (
         ('keypoints_px', (NUM_KEYPOINTS, 2)), ('score', (NUM_KEYPOINTS,)),
         ('heat_px2', (NUM_KEYPOINTS, 2, 2)), ('crop_side_px', ()),
         ('truth_px', (NUM_KEYPOINTS, 2)), ('truth_m', (NUM_KEYPOINTS, 3)))}
     read['score'][:] = 0.0
     with PosePipeline(settings, models) as pipeline:
-        for index in range(count):
-            frame = video.read(index)
+        for index, frame in enumerate(sequence.frames()):
+            stamp_s = float(sequence.stamps_s[index])
             read['truth_px'][index], read['truth_m'][index] = frame.keypoints_px, frame.keypoints_m
-            image = read_image(frame.image_path)
-            if index == 0 or video.frames[index] - video.frames[index - 1] > 1:
-                for step in range(SETTLING_FRAMES, 0, -1):
-                    pipeline.process(image, stamps_s[index] - step / rate_hz, CAMERA)
-            infant = pipeline.process(image, stamps_s[index], CAMERA).main_infant
+            for step in range(SETTLING_FRAMES * frame.is_first, 0, -1):
+                pipeline.process(frame.image_rgb, stamp_s - step / sequence.rate_hz, camera)
+            infant = pipeline.process(frame.image_rgb, stamp_s, camera).main_infant
             if infant is not None and infant.raw_2d is not None:
                 pose = infant.raw_2d
                 read['keypoints_px'][index], read['score'][index] = pose.keypoints_px, pose.score
@@ -200,8 +175,8 @@ def read_sequence(video: MiniRgbdVideo, models: PoseModels, settings: PipelineSe
                 corners = infant.crop_corners_px
                 read['crop_side_px'][index] = np.linalg.norm(corners[1] - corners[0])
             progress(1)
-    return Readings(f'{video.number:02d}', stamps_s, video.body_length_m,
-                    input_size=models.pose.input_size, **read)
+    return Readings(sequence.name, sequence.stamps_s, sequence.body_length_m,
+                    input_size=models.pose.input_size, camera=camera, **read)
 
 
 def calibrate_picture(readings: Sequence[Readings], score_min: float) -> PictureUncertainty:
@@ -250,25 +225,26 @@ def calibrate_space(readings: Sequence[Readings], picture: PictureUncertainty,
         InvalidInputError: too little was read.
     """
     spreads = {}
-    for camera, prefix in ((CAMERA, ''), (None, 'relative_')):
-        parts = [_lifted_part(each, picture, lifter, camera, score_min) for each in readings]
+    for is_absolute, prefix in ((True, ''), (False, 'relative_')):
+        parts = [_lifted_part(each, picture, lifter, is_absolute, score_min)
+                 for each in readings]
         for is_noise, name in ((False, 'error'), (True, 'noise')):
             spreads[prefix + name] = _space_spread(parts, is_noise)
     return SpaceUncertainty(**spreads)
 
 
 def _lifted_part(readings: Readings, picture: PictureUncertainty, lifter: PoseLifter,
-                 camera: Camera | None, score_min: float) -> dict[str, np.ndarray]:
+                 is_absolute: bool, score_min: float) -> dict[str, np.ndarray]:
     """Errors of a sequence's lifted poses and what they are told by, shares of the length."""
-    lens = camera or assumed_camera(SIZE_WH)
+    lens = readings.camera if is_absolute else assumed_camera(readings.size_wh)
     poses_2d = readings.poses(picture)
-    lifted = lift_all(lifter, poses_2d, camera, readings.body_length_m)
+    lifted = lift_all(lifter, poses_2d, readings, is_absolute)
     points_m = np.stack([each.keypoints_m if each else np.full((NUM_KEYPOINTS, 3), np.nan)
                          for each in lifted])
     truth_m = readings.truth_m
     rays = np.stack([undistort_to_rays(lens, pose.keypoints_px) for pose in poses_2d])
     depth_m = points_m[..., 2]
-    if camera is None:
+    if not is_absolute:
         truth_m = truth_m - truth_m[:, ROOT:ROOT + 1]
         depth_m = np.broadcast_to(np.stack([
             relative_depth(points, ray) for points, ray in zip(points_m, rays)])[:, None],
@@ -280,7 +256,7 @@ def _lifted_part(readings: Readings, picture: PictureUncertainty, lifter: PoseLi
                             for name in ('covariance_px2', 'noise_px2'))
     seen = (readings.usable(score_min) & np.isfinite(errors).all(-1)
             & np.isfinite(error_px2).all((-1, -2)))
-    if camera is None:
+    if not is_absolute:
         seen[:, ROOT] = False
     return {'errors': errors, 'differences': _second_difference(errors), 'rays': rays,
             'error_lateral': error_px2 * share, 'noise_lateral': noise_px2 * share,
@@ -339,11 +315,12 @@ def _distances(spread: SpaceSpread, parts: list[dict[str, np.ndarray]]
     return np.concatenate(flat), np.concatenate(deep)
 
 
-def lift_all(lifter: PoseLifter, poses_2d: Sequence[Pose2D], camera: Camera | None,
-             body_length_m: float) -> list[Pose3D | None]:
-    """Every pose in space; None where it can't be lifted."""
+def lift_all(lifter: PoseLifter, poses_2d: Sequence[Pose2D], readings: Readings,
+             is_absolute: bool) -> list[Pose3D | None]:
+    """Every pose of a sequence in space, or relative to the pelvis; None: can't be lifted."""
     return [pose for first in range(0, len(poses_2d), LIFT_CHUNK) for pose in lifter.lift(
-        poses_2d[first:first + LIFT_CHUNK], camera, SIZE_WH, body_length_m)]
+        poses_2d[first:first + LIFT_CHUNK], readings.camera if is_absolute else None,
+        readings.size_wh, readings.body_length_m)]
 
 
 def _second_difference(errors: np.ndarray) -> np.ndarray:

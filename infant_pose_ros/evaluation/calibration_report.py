@@ -9,8 +9,7 @@ import numpy as np
 
 from infant_pose_ros.codecs.uncertainty import PictureUncertainty
 from infant_pose_ros.config import PipelineSettings
-from infant_pose_ros.data.mini_rgbd import SIZE_WH
-from infant_pose_ros.evaluation.calibrating import CAMERA, lift_all, Readings
+from infant_pose_ros.evaluation.calibrating import lift_all, Readings
 from infant_pose_ros.evaluation.calibration import (
     Calibration,
     calibration_table,
@@ -42,11 +41,11 @@ def measure(readings: Sequence[Readings], picture: PictureUncertainty | None,
     parts: dict[tuple[str, str], list[Calibration]] = {}
     for each in readings:
         poses_2d = each.poses(picture)
-        for space, camera in (('3D absolute', CAMERA), ('3D relative', None)):
-            poses_3d = lift_all(lifter, poses_2d, camera, each.body_length_m)
+        for space, is_absolute in (('3D absolute', True), ('3D relative', False)):
+            poses_3d = lift_all(lifter, poses_2d, each, is_absolute)
             for method, answers in _answers(each, poses_2d, poses_3d, settings).items():
-                parts.setdefault((space, method), []).append(_in_space(each, answers, camera))
-                if camera:
+                parts.setdefault((space, method), []).append(_in_space(each, answers, is_absolute))
+                if is_absolute:
                     parts.setdefault(('2D', method), []).append(_in_picture(each, answers))
     for (space, method), calibrations in parts.items():
         found[space][method] = Calibration.joined(calibrations)
@@ -60,7 +59,7 @@ def _answers(readings: Readings, poses_2d: list[Pose2D], poses_3d: list[Pose3D |
     followed = seen.any(axis=1)
     tracker, causal = PoseTracker(settings), []
     for index, stamp_s in enumerate(readings.stamps_s):
-        tracker.advance(float(stamp_s), SIZE_WH)
+        tracker.advance(float(stamp_s), readings.size_wh)
         if followed[index] and not tracker.tracks:
             tracker.begin(poses_2d[index], poses_3d[index])
         causal.append(None if not tracker.tracks else tracker.correct(
@@ -69,7 +68,8 @@ def _answers(readings: Readings, poses_2d: list[Pose2D], poses_3d: list[Pose3D |
         tracker.end_stale()
     smooth = smooth_track(
         readings.stamps_s, [pose if known else None for pose, known in zip(poses_2d, followed)],
-        [pose if known else None for pose, known in zip(poses_3d, followed)], SIZE_WH, settings)
+        [pose if known else None for pose, known in zip(poses_3d, followed)], readings.size_wh,
+        settings)
     raw = [(_only_2d(pose_2d, row), pose_3d and _only_3d(pose_3d, row))
            for pose_2d, pose_3d, row in zip(poses_2d, poses_3d, seen)]
     return {RAW: raw, **{method: [(each and each.smooth_2d, each and each.smooth_3d)
@@ -92,12 +92,12 @@ def _in_picture(readings: Readings, answers: list) -> Calibration:
                       for pose, _ in answers], readings.truth_px)
 
 
-def _in_space(readings: Readings, answers: list, camera) -> Calibration:
+def _in_space(readings: Readings, answers: list, is_absolute: bool) -> Calibration:
     truth_m = readings.truth_m
-    if camera is None:
+    if not is_absolute:
         truth_m = truth_m - truth_m[:, ROOT:ROOT + 1]
     return _compared([(pose.keypoints_m, pose.covariance_m2) if pose else None
-                      for _, pose in answers], truth_m, skip=None if camera else ROOT)
+                      for _, pose in answers], truth_m, skip=None if is_absolute else ROOT)
 
 
 def _compared(answers: list, truth: np.ndarray, skip: int | None = None) -> Calibration:
@@ -110,8 +110,11 @@ def _compared(answers: list, truth: np.ndarray, skip: int | None = None) -> Cali
     return Calibration.of(points, truth, covariances)
 
 
-def write_report(measured: Measured, folder: Path) -> str:
+def write_report(measured: Measured, folder: Path, measured_on: str) -> str:
     """Write `calibration.md` and `reliability.png`; the table of all keypoints as text.
+
+    Args:
+        measured_on: the sequences, for a reader.
 
     Raises:
         OSError: the folder can not be written. MissingDependencyError: matplotlib is missing.
@@ -123,7 +126,7 @@ def write_report(measured: Measured, folder: Path) -> str:
     by_keypoint = keypoint_table({space: methods[RAW] for space, methods in measured.items()})
     (folder / 'calibration.md').write_text(
         '# Calibration\n\nShare of the true points inside of ellipsoids that should hold 50 and '
-        f'90 %.\n\n{table}\nBy keypoint, raw, 50 / 90 %:\n\n{by_keypoint}\n'
+        f'90 %, on {measured_on}.\n\n{table}\nBy keypoint, raw, 50 / 90 %:\n\n{by_keypoint}\n'
         '![Measured over nominal coverage](reliability.png)\n', encoding='utf-8')
     plot_reliability(measured, folder / 'reliability.png')
     return table

@@ -128,6 +128,7 @@ def _fit_log_linear(features: np.ndarray, errors: np.ndarray, samples: Samples, 
                     ) -> tuple[np.ndarray, np.ndarray]:
     """Slopes (p,) and intercepts (16,): log variance = features @ slopes + intercept[keypoint].
 
+    No slope is negative: what seems less sure is not surer, whatever a few frames say.
     The intercepts are drawn together a little; a keypoint that the samples lack gets their mean.
 
     Args:
@@ -150,7 +151,8 @@ def _fit_log_linear(features: np.ndarray, errors: np.ndarray, samples: Samples, 
             np.einsum('nd,ndp->p', slope, features), by_keypoint + PRIOR_COUNT * own]) / total
 
     start = np.r_[np.ones(count), np.full(NUM_KEYPOINTS, _log_mean_square(errors, clip))]
-    found = minimize(objective, start, jac=True, method='L-BFGS-B',
+    bounds = [(0.0, None)] * count + [(None, None)] * NUM_KEYPOINTS
+    found = minimize(objective, start, jac=True, method='L-BFGS-B', bounds=bounds,
                      options={'maxiter': 500}).x
     return found[:count], found[count:]
 

@@ -10,14 +10,10 @@ from infant_pose_ros.codecs.uncertainty import (
     USUAL_LOG_HEAT,
 )
 from infant_pose_ros.config import PipelineSettings
-from infant_pose_ros.data.mini_rgbd import MiniRgbdVideo
-from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.evaluation.calibrating import (
     calibrate_picture,
     calibrate_space,
-    CAMERA,
     manifest_uncertainties,
-    open_sequences,
     Readings,
 )
 from infant_pose_ros.evaluation.calibration_report import (
@@ -28,6 +24,7 @@ from infant_pose_ros.evaluation.calibration_report import (
     SPACES,
     write_report,
 )
+from infant_pose_ros.evaluation.labelled import CAMERA
 from infant_pose_ros.geometry.cameras import project
 from infant_pose_ros.skeleton import ROOT
 from infant_pose_ros.structures import Pose3D
@@ -122,31 +119,16 @@ def test_measured_in_all_spaces_and_written(tmp_path):
     assert raw.coverage(0.5) == pytest.approx(0.5, abs=0.06)
     assert raw.coverage(0.9) == pytest.approx(0.9, abs=0.04)
     assert len(measured['3D relative'][RAW]) == 60 * 15
-    table = write_report(measured, tmp_path / 'report')
+    table = write_report(measured, tmp_path / 'report', 'one infant')
     assert '| 2D, Kalman |' in table
-    assert table in (tmp_path / 'report/calibration.md').read_text()
+    text = (tmp_path / 'report/calibration.md').read_text()
+    assert table in text and '90 %, on one infant.' in text
     assert (tmp_path / 'report/reliability.png').exists()
 
 
 def test_manifests_without_calibration_say_so(tiny_checkpoints):
     assert manifest_uncertainties(tiny_checkpoints['pose'], tiny_checkpoints['lifter']) == (
         None, None)
-
-
-@pytest.mark.parametrize('word, reason', [
-    ('{}', 'found none'), ('{}#nights', "unknown split 'nights'")])
-def test_sets_that_are_not_there(tmp_path, word, reason):
-    with pytest.raises(DatasetError, match=reason):
-        open_sequences([word.format(tmp_path)])
-
-
-def test_a_set_without_lengths_is_refused(tmp_path):
-    joints = tmp_path / '09/joints_2Ddep'
-    joints.mkdir(parents=True)
-    (joints / 'syn_joints_2Ddep_00000.txt').write_text('')
-    assert MiniRgbdVideo.open(tmp_path / '09').number == 9
-    with pytest.raises(DatasetError, match='length of the infant'):
-        open_sequences([f'{tmp_path}#validation'])
 
 
 def test_bundled_networks_are_calibrated():

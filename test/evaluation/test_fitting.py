@@ -38,6 +38,11 @@ def test_the_spread_that_made_the_errors_is_found():
     assert np.array(found.log_variance) == pytest.approx(np.linspace(0.0, 3.0, 16), abs=0.15)
 
 
+def test_a_wider_heatmap_never_means_a_smaller_error():
+    made = PictureSpread(1.0, -1.0, (2.0,) * 16)        # a few frames may look so by chance
+    assert fit_picture(*picture_samples(made)).common == 0.0
+
+
 def test_a_few_wild_errors_hardly_count():
     made = PictureSpread(1.0, 1.0, (1.0,) * 16)
     samples, heat = picture_samples(made)
