@@ -193,7 +193,7 @@ def space_poses(points_m: np.ndarray, spread_m2: np.ndarray, unseen: Unseen,
         points_m: (N, 16, 3) the root's place, and the others relative to it.
         spread_m2: (N, 16, 3, 3) their own covariances.
         unseen: N rows. is_absolute: (N,) bool.
-        root_lost: (N,) bool: the root's filter lives on for the others' sake only.
+        root_lost: (N,) bool: the root's filter lives for the others' sake only.
         lengths_m, std_m: (N, 15) as `bones.constrain` takes them; NaN leaves a bone free.
     """
     points = points_m + _OTHERS[:, None] * points_m[:, [ROOT]]
@@ -225,7 +225,7 @@ class PoseFilters:
         self.space = KalmanBank(3, space_motion(settings), ACCELERATION_SHARES)
         self.is_absolute = np.zeros(0, bool)
         #: (N,) bool: the root's filter was begun where something stood in for it.
-        self._stands_in = np.zeros(0, bool)
+        self.stands_in = np.zeros(0, bool)
         #: (N, 3, 3) of the root's last measurement.
         self._root_noise_m2 = np.zeros((0, 3, 3))
         self.unseen_px2 = Unseen.empty(2)
@@ -244,7 +244,7 @@ class PoseFilters:
         """Append a row of sleeping filters; its number."""
         self.picture.add_row()
         self.is_absolute = np.append(self.is_absolute, False)
-        self._stands_in = np.append(self._stands_in, False)
+        self.stands_in = np.append(self.stands_in, False)
         self._root_noise_m2 = np.concatenate([self._root_noise_m2, np.zeros((1, 3, 3))])
         self.unseen_px2.add_row()
         self.unseen_m2.add_row()
@@ -254,7 +254,7 @@ class PoseFilters:
         """Take a row out; those behind it move up."""
         self.picture.remove_row(row)
         self.space.remove_row(row)
-        for name in ('is_absolute', '_stands_in', '_root_noise_m2'):
+        for name in ('is_absolute', 'stands_in', '_root_noise_m2'):
             setattr(self, name, np.delete(getattr(self, name), row, axis=0))
         self.unseen_px2.remove_row(row)
         self.unseen_m2.remove_row(row)
@@ -325,7 +325,8 @@ class PoseFilters:
         """The calm poses of all rows in space; bones as in `space_poses`."""
         points, spread = _calm(self.space)
         return space_poses(points, spread, self.unseen_m2, self.is_absolute,
-                           np.isnan(self.picture.positions[:, ROOT, 0]), lengths_m, std_m)
+                           self.stands_in | np.isnan(self.picture.positions[:, ROOT, 0]),
+                           lengths_m, std_m)
 
     def _note_root(self, measured: Measured, seen: np.ndarray) -> np.ndarray:
         """Remember what the root is told by; (N, 16) bool: what its filters are to believe.
@@ -334,9 +335,9 @@ class PoseFilters:
         """
         found = _measurable(measured, seen)[:, ROOT]
         self._root_noise_m2[found] = measured.noise[found, ROOT]
-        if (found & self._stands_in).any():
-            self.space.reset(np.repeat((found & self._stands_in)[:, None], NUM_KEYPOINTS, axis=1))
-        self._stands_in = (self._stands_in & ~found) | (measured.stands_in & self.is_absolute)
+        if (found & self.stands_in).any():
+            self.space.reset(np.repeat((found & self.stands_in)[:, None], NUM_KEYPOINTS, axis=1))
+        self.stands_in = (self.stands_in & ~found) | (measured.stands_in & self.is_absolute)
         if measured.stands_in.any():
             seen = seen.copy()
             seen[:, ROOT] |= measured.stands_in

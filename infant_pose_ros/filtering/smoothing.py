@@ -108,6 +108,7 @@ class _Forward:
     unseen_s: list[np.ndarray] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
     is_absolute: list[bool] = field(default_factory=list)
+    stands_in: list[bool] = field(default_factory=list)
 
     def __post_init__(self):
         self.filters = PoseFilters(self.settings, self.width_px)
@@ -144,6 +145,7 @@ class _Forward:
         self.scores.append(last if pose_2d is None else np.where(
             taken, np.nan_to_num(pose_2d.score), last))
         self.is_absolute.append(bool(self.filters.is_absolute[0]))
+        self.stands_in.append(bool(self.filters.stands_in[0]))
 
     def _unswapped(self, stamp_s: float, pose_2d: Pose2D, pose_3d: Pose3D | None
                    ) -> tuple[Pose2D, Pose3D | None]:
@@ -156,7 +158,7 @@ class _Forward:
             seen_again(pose_2d, self._was_seen, self.settings)[None])
         order, track_order = verdict.order[0], verdict.track_order[0]
         if (track_order != np.arange(NUM_KEYPOINTS)).any():
-            self.filters.reorder(0, track_order)
+            self._was_seen = self._was_seen[track_order]
             # The filters' past has the other sides: the smoother must not link the two.
             self.filters.reset_row(0)
         if (order == np.arange(NUM_KEYPOINTS)).all():
@@ -220,6 +222,6 @@ def _estimates(forward: _Forward) -> list[TrackEstimate]:
     in_picture = picture_poses(points_px, spread_px2, scores, Unseen.stacked(forward.unseen_px2))
     in_space = space_poses(
         points_m, spread_m2, Unseen.stacked(forward.unseen_m2), np.array(forward.is_absolute),
-        np.isnan(points_px[:, ROOT, 0]), lengths_m, std_m)
+        np.array(forward.stands_in) | np.isnan(points_px[:, ROOT, 0]), lengths_m, std_m)
     return [TrackEstimate(_TRACK, *each)
             for each in zip(in_picture, in_space, states, scores)]

@@ -8,6 +8,8 @@ from infant_pose_ros.skeleton import Joint, ROOT
 from infant_pose_ros.structures import Pose2D, Pose3D
 
 NO_BONES = np.full((1, 15), np.nan)
+UNKNOWN, NO_NOISE = np.full((1, 3), np.nan), np.zeros((1, 3, 3))
+ALL = np.ones((1, 16), bool)
 
 
 def body(root=(0.1, 0.2, 1.0), missing=()):
@@ -25,8 +27,7 @@ def flat(score=0.9):
 
 
 def test_in_space_the_root_is_a_place_and_the_others_are_relative_to_it():
-    measured = Measured.in_space([(flat(), body())], np.full((1, 3), np.nan),
-                                 np.full((1, 3, 3), np.nan))
+    measured = Measured.in_space([(flat(), body())], ALL, UNKNOWN, NO_NOISE)
     assert np.allclose(measured.points[0, ROOT], (0.1, 0.2, 1.0))
     assert np.allclose(measured.points[0, Joint.L_WRIST], (0.15, 0.0, 0.0))
     assert np.allclose(measured.noise[0, Joint.L_WRIST], np.eye(3) * 256e-6)
@@ -34,20 +35,54 @@ def test_in_space_the_root_is_a_place_and_the_others_are_relative_to_it():
 
 def test_without_the_root_its_prediction_or_the_hips_stand_in():
     hidden = body(missing=[ROOT])
-    predicted = Measured.in_space([(flat(), hidden)], np.array([[0.1, 0.2, 1.1]]),
+    predicted = Measured.in_space([(flat(), hidden)], ALL, np.array([[0.1, 0.2, 1.1]]),
                                   np.eye(3)[None] * 1e-4)
     assert np.allclose(predicted.points[0, Joint.L_WRIST], (0.15, 0.0, -0.1))
     assert np.allclose(predicted.noise[0, Joint.L_WRIST], np.eye(3) * 356e-6)
-    assert np.isnan(predicted.points[0, ROOT]).all()
-    hips = Measured.in_space([(flat(), hidden)], np.full((1, 3), np.nan),
-                             np.full((1, 3, 3), np.nan))
+    assert np.isnan(predicted.points[0, ROOT]).all() and not predicted.stands_in[0]
+    hips = Measured.in_space([(flat(), hidden)], ALL, UNKNOWN, NO_NOISE)
     # the hips, 2 and 3 cm to the right: 2.5 cm between
+    assert hips.stands_in[0] and np.allclose(hips.points[0, ROOT], (0.125, 0.2, 1.0))
     assert np.allclose(hips.points[0, Joint.L_WRIST], (0.125, 0.0, 0.0))
+
+
+def test_without_root_and_hips_what_else_is_seen_stands_in():
+    head = body(missing=set(range(16)) - {Joint.HEAD_TOP, Joint.THORAX})
+    measured = Measured.in_space([(flat(), head)], ALL, UNKNOWN, NO_NOISE)
+    assert np.allclose(measured.points[0, ROOT],
+                       head.keypoints_m[[Joint.HEAD_TOP, Joint.THORAX]].mean(axis=0))
+    unknown = Measured.in_space([(flat(), body(missing=range(16)))], ALL, UNKNOWN, NO_NOISE)
+    assert np.isnan(unknown.points).all() and not unknown.stands_in[0]
+
+
+def test_a_root_that_is_not_seen_is_no_place_to_measure_from():
+    seen = ALL.copy()
+    seen[0, ROOT] = False
+    measured = Measured.in_space([(flat(), body())], seen, np.array([[0.1, 0.2, 1.1]]), NO_NOISE)
+    assert np.allclose(measured.points[0, Joint.L_WRIST], (0.15, 0.0, -0.1))
+
+
+def test_a_pose_relative_to_a_hidden_root_stays_so():
+    relative = body(root=(0.0, 0.0, 0.0))
+    keypoints_m = relative.keypoints_m.copy()
+    keypoints_m[ROOT] = np.nan
+    pose = Pose3D(keypoints_m, relative.covariance_m2, False, relative.noise_m2)
+    filters = PoseFilters(PipelineSettings(), 640.0)
+    filters.add_row()
+    seen = ALL.copy()
+    seen[0, ROOT] = False
+    for _ in range(30):
+        filters.predict(1 / 30)
+        filters.correct([(flat(), pose)], seen)
+        filters.lose(0.5)
+    published = filters.calm_space(NO_BONES, NO_BONES)[0]
+    assert np.isnan(published.keypoints_m[ROOT]).all()
+    assert np.allclose(published.keypoints_m[Joint.L_WRIST], (0.15, 0.0, 0.0))
 
 
 def test_nothing_measured_is_missing():
     for measured in (Measured.in_picture([(None, None)]), Measured.in_space(
-            [(flat(), None)], np.zeros((1, 3)), np.zeros((1, 3, 3)))):
+            [(flat(), None)], ALL, np.zeros((1, 3)), NO_NOISE)):
         assert np.isnan(measured.points).all() and np.isnan(measured.noise).all()
 
 
@@ -77,6 +112,51 @@ def test_a_root_that_nobody_saw_is_not_published_but_used():
     pose = filters.calm_space(NO_BONES, NO_BONES)[0]
     assert np.isnan(pose.keypoints_m[ROOT]).all()
     assert np.allclose(pose.keypoints_m[Joint.L_WRIST], body().keypoints_m[Joint.L_WRIST])
+
+
+def test_errors_are_told_while_the_root_is_hidden():
+    filters = PoseFilters(PipelineSettings(), 640.0)
+    filters.add_row()
+    filters.correct([(flat(), body())], ALL)
+    seen = ALL.copy()
+    seen[0, ROOT] = False
+    for _ in range(4):
+        filters.predict(1 / 30)
+        filters.correct([(flat(), body(missing=[ROOT]))], seen)
+    pose = filters.calm_space(NO_BONES, NO_BONES)[0]
+    assert np.isfinite(pose.covariance_m2).all()
+    assert (np.linalg.eigvalsh(pose.covariance_m2)[:, 0] > 0.0).all()
+
+
+def test_without_errors_of_the_root_the_others_are_told():
+    filters = PoseFilters(PipelineSettings(), 640.0)
+    filters.add_row()
+    noise = body().noise_m2.copy()
+    noise[ROOT] = np.nan
+    pose = Pose3D(body().keypoints_m, body().covariance_m2, True, noise)
+    for _ in range(3):
+        filters.correct([(flat(), pose)], ALL)
+        filters.predict(1 / 30)
+    published = filters.calm_space(NO_BONES, NO_BONES)[0]
+    assert np.isnan(published.keypoints_m[ROOT]).all()
+    assert np.allclose(published.keypoints_m[Joint.L_WRIST], body().keypoints_m[Joint.L_WRIST])
+    assert np.isfinite(published.covariance_m2[Joint.L_WRIST]).all()
+
+
+def test_the_root_takes_over_from_what_stood_in_for_it():
+    filters = PoseFilters(PipelineSettings(), 640.0)
+    filters.add_row()
+    seen = ALL.copy()
+    seen[0, ROOT] = False
+    for _ in range(20):
+        filters.correct([(flat(), body(missing=[ROOT]))], seen)
+        filters.predict(1 / 30)
+    before = filters.calm_space(NO_BONES, NO_BONES)[0].keypoints_m
+    filters.correct([(flat(), body())], ALL)
+    after = filters.calm_space(NO_BONES, NO_BONES)[0].keypoints_m
+    assert np.isnan(before[ROOT]).all()
+    assert np.allclose(before[Joint.L_WRIST], body().keypoints_m[Joint.L_WRIST])
+    assert np.allclose(after, body().keypoints_m)      # at once, root and all
 
 
 def test_unseen_error_stays_and_noise_counts_no_more_than_the_covariance():
