@@ -12,7 +12,7 @@ import numpy as np
 
 from infant_pose_ros.codecs.keypoint_clouds import FIELDS, KEYPOINT_DTYPE, POINT_FIELD_TYPES
 from infant_pose_ros.errors import InvalidInputError
-from infant_pose_ros.media.bags import Bag, rosbags_modules
+from infant_pose_ros.media.bags import Bag, is_bag, rosbags_modules
 from infant_pose_ros.skeleton import NUM_KEYPOINTS
 
 #: The bag format's version: what ROS 2 Humble and everything newer reads.
@@ -45,7 +45,7 @@ def check_place_of_bag(folder: Path, source: Path | None = None) -> None:
     if source is not None and source.resolve().is_relative_to(folder.resolve()):
         raise InvalidInputError(f'bag {folder}: is or holds the input itself; give another folder')
     if folder.exists() and (not folder.is_dir() or (
-            not (folder / 'metadata.yaml').is_file() and any(folder.glob('*')))):
+            not is_bag(folder) and any(folder.glob('*')))):
         raise InvalidInputError(f'bag {folder}: exists and is no bag; move it or name another')
 
 

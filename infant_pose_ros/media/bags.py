@@ -11,12 +11,19 @@ from infant_pose_ros.errors import MissingDependencyError, SourceError
 
 BAG_SUFFIXES = ('.mcap', '.db3')
 NS_PER_S = 1_000_000_000
+#: What a bag's metadata.yaml begins with, after comments at most.
+_METADATA_KEY = b'rosbag2_bagfile_information'
+_METADATA_HEAD_BYTES = 4096
 
 
 def is_bag(path: Path) -> bool:
-    """Whether that is a bag: a folder with metadata.yaml, or a storage file."""
+    """Whether that is a bag: a folder with rosbag2's metadata.yaml, or a storage file."""
     if path.is_dir():
-        return (path / 'metadata.yaml').is_file()
+        try:
+            with (path / 'metadata.yaml').open('rb') as file:
+                return _METADATA_KEY in file.read(_METADATA_HEAD_BYTES)
+        except OSError:     # there is none
+            return False
     return path.suffix.lower() in BAG_SUFFIXES and path.is_file()
 
 
@@ -140,11 +147,8 @@ class Bag:
 
 def _database_errors() -> tuple[type[Exception], ...]:
     """What reading a damaged SQLite bag may raise; `rosbags` brings its own SQLite."""
-    try:
-        from apsw import Error
-    except ImportError:     # versions of rosbags that use Python's
-        return (sqlite3.Error,)
-    return sqlite3.Error, Error
+    from rosbags.rosbag2 import storage_sqlite3
+    return sqlite3.Error, getattr(storage_sqlite3, 'apsw', sqlite3).Error
 
 
 def stamp_ns(message: Any) -> int:

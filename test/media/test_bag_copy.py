@@ -66,6 +66,7 @@ def test_an_older_bag_is_replaced_but_nothing_else(recorded, tmp_path):
             copy_bag(bag, tmp_path / 'copy', {})
         (tmp_path / 'thesis').mkdir()
         (tmp_path / 'thesis' / 'text').write_text('years')
+        (tmp_path / 'thesis' / 'metadata.yaml').write_text('pages: 300')
         for place in (tmp_path / 'thesis', tmp_path / 'thesis' / 'text'):
             with pytest.raises(InvalidInputError, match='is no bag'):
                 copy_bag(bag, place, {})

@@ -30,6 +30,8 @@ def test_what_a_bag_is(recorded, tmp_path):
     path = recorded.bag([('/a', 1, recorded.text('x'))])
     (file,) = path.glob('*.mcap')
     assert is_bag(path) and is_bag(file)
+    (tmp_path / 'metadata.yaml').write_text('pictures: 5')          # of something else
+    assert not is_bag(tmp_path)
     assert not is_bag(tmp_path / 'none.mcap') and not is_bag(path / 'metadata.yaml')
     with Bag(file) as bag:
         assert bag.count('/a') == 1 and bag.is_mcap
