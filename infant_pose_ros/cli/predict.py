@@ -215,8 +215,12 @@ def _check_options(arguments: argparse.Namespace, settings: PipelineSettings) ->
         raise InvalidInputError('--smooth: smoothing is switched off; leave out --no-smoothing')
     if arguments.side_by_side and (arguments.video is None or arguments.raw):
         raise InvalidInputError('--side-by-side: needs --video FILE, and is of no use with --raw')
-    if arguments.trail is not None and arguments.video is None:
-        raise InvalidInputError('--trail: is drawn in the video; give --video FILE too')
+    if arguments.side_by_side and (arguments.stills or not settings.smoothing):
+        raise InvalidInputError('--side-by-side: nothing is smoothed with --stills or '
+                                '--no-smoothing; leave these out')
+    if arguments.trail is not None and (arguments.video is None or arguments.stills):
+        raise InvalidInputError('--trail: is drawn in the video of a moving infant; give --video '
+                                'FILE too, and leave out --stills')
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:

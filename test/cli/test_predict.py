@@ -240,6 +240,10 @@ def test_memory_does_not_grow(pipeline, tmp_path, monkeypatch):
      '--smooth: smoothing is switched off'),
     (['{folder}', '--csv', '{tmp}/p.csv', '--side-by-side'], '--side-by-side: needs --video'),
     (['{folder}', '--video', '{tmp}/v.mp4', '--side-by-side', '--raw'], 'of no use with --raw'),
+    (['{folder}', '--video', '{tmp}/v.mp4', '--side-by-side', '--stills'], 'nothing is smoothed'),
+    (['{folder}', '--video', '{tmp}/v.mp4', '--side-by-side', '--no-smoothing'],
+     'nothing is smoothed'),
+    (['{folder}', '--video', '{tmp}/v.mp4', '--trail', '1', '--stills'], 'leave out --stills'),
     (['{folder}', '--csv', '{tmp}/p.csv', '--trail', '1'], '--trail: is drawn in the video'),
     (['{folder}', '--video', '{tmp}/v.mp4', '--trail', '-1'], 'trail_s: -1.0 is outside'),
 ])
