@@ -83,8 +83,7 @@ class PoseNode(LifecycleNode):
         self._counters, self._capture_clock = FrameCounters(), CaptureClock()
         self._transport_watch = TransportWatch()
         self._camera, self._active_since_s = CameraMemory(), -float('inf')
-        self._space = Space.before_pictures(self._settings)
-        self._last_header = Header()
+        self._space, self._last_header = Space.before_pictures(self._settings), Header()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', diagnostics_qos())
@@ -332,6 +331,7 @@ class PoseNode(LifecycleNode):
         with self._tracks_lock:
             self._pipeline.reset(self._settings.camera_name)
             self._outputs.reset()
+            self._space = Space.before_pictures(self._settings)
 
     def _apply_settings(self, settings: PoseNodeSettings) -> None:
         if self._pipeline is not None:

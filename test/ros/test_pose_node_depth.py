@@ -4,6 +4,7 @@ import array
 import json
 
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -108,3 +109,13 @@ def test_skeleton_info_tells_the_placement(rig):
             break
     assert spaces[-1]['placement'] in ('depth', 'reprojection')
     assert spaces[-1]['is_absolute'] is True
+
+
+def test_what_was_known_of_the_space_is_not_told_again_after_a_restart(rig):
+    info = rig.probe.subscribe(String, '/pose_node/skeleton_info', LATCHED)
+    assert json.loads(info.wait_for(1)[0].data)['space']['is_absolute'] is True
+    del info[:]
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
+        assert rig.probe.change_state('/pose_node', transition)
+    space = json.loads(info.wait_for(1)[0].data)['space']
+    assert space['placement'] == 'none' and space['scale_origin'] == 'assumed'
