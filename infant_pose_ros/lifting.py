@@ -16,6 +16,7 @@ from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.geometry.cameras import (
     assumed_camera,
     camera_for_picture,
+    ray_covariances,
     undistort_to_rays,
 )
 from infant_pose_ros.geometry.neighbours import fill_missing
@@ -87,12 +88,14 @@ class PoseLifter:
             np.stack([fill_missing(rays[index]) for index in usable]))
         output = self._module(torch.from_numpy(inputs).to(self._device)).cpu().numpy()
         relative_m = self._codec.decode_output(output, view, lengths_m[usable])
-        focal_px2 = np.outer((lens.fx, lens.fy), (lens.fx, lens.fy))
         for index, keypoints_m in zip(usable, relative_m):
             pose_2d = poses_2d[index]
+            spread, noise = ray_covariances(
+                lens, pose_2d.keypoints_px,
+                np.stack([pose_2d.covariance_px2, pose_2d.noise_px2]))
             seen = _SeenBody(
-                keypoints_m, rays[index], pose_2d.covariance_px2 / focal_px2,
-                pose_2d.noise_px2 / focal_px2, float(lengths_m[index]), self._uncertainty,
+                keypoints_m, rays[index], spread, noise, float(lengths_m[index]),
+                self._uncertainty,
                 *(std_mm / CANONICAL_BODY_LENGTH_MM * lengths_m[index]
                   for std_mm in (self._joint_std_mm, self._joint_jitter_mm)))
             if camera is None:

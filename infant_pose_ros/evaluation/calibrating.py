@@ -31,7 +31,11 @@ from infant_pose_ros.evaluation.fitting import (
     scaled_space,
 )
 from infant_pose_ros.evaluation.labelled import CAMERA, LabelledSequence
-from infant_pose_ros.geometry.cameras import assumed_camera, undistort_to_rays
+from infant_pose_ros.geometry.cameras import (
+    assumed_camera,
+    ray_covariances,
+    undistort_to_rays,
+)
 from infant_pose_ros.inference import PoseEstimator, PoseModels
 from infant_pose_ros.lifting import PoseLifter
 from infant_pose_ros.models.checkpoints import load_checkpoint, read_manifest
@@ -250,16 +254,16 @@ def _lifted_part(readings: Readings, picture: PictureUncertainty, lifter: PoseLi
             relative_depth(points, ray) for points, ray in zip(points_m, rays)])[:, None],
             points_m.shape[:2])
     errors = (points_m - truth_m) / readings.body_length_m
-    share = (depth_m / readings.body_length_m)[..., None, None] ** 2 / np.outer(
-        (lens.fx, lens.fy), (lens.fx, lens.fy))
-    error_px2, noise_px2 = (np.stack([getattr(pose, name) for pose in poses_2d])
-                            for name in ('covariance_px2', 'noise_px2'))
+    share = (depth_m / readings.body_length_m)[..., None, None] ** 2
+    error_lateral, noise_lateral = (share * ray_covariances(
+        lens, readings.keypoints_px, np.stack([getattr(pose, name) for pose in poses_2d]))
+        for name in ('covariance_px2', 'noise_px2'))
     seen = (readings.usable(score_min) & np.isfinite(errors).all(-1)
-            & np.isfinite(error_px2).all((-1, -2)))
+            & np.isfinite(error_lateral).all((-1, -2)))
     if not is_absolute:
         seen[:, ROOT] = False
     return {'errors': errors, 'differences': _second_difference(errors), 'rays': rays,
-            'error_lateral': error_px2 * share, 'noise_lateral': noise_px2 * share,
+            'error_lateral': error_lateral, 'noise_lateral': noise_lateral,
             'seen': seen, 'in_a_row': readings.in_a_row()}
 
 

@@ -19,6 +19,10 @@ _UNDISTORT_STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
 #: A ray that comes back this far from its pixel lies where the lens model can't be inverted.
 _MAX_ROUND_TRIP_PX = 0.5
 
+#: Points around a pixel between which the lens counts as linear, px.
+_SIDE_STEP_PX = 0.5
+_SIDE_STEPS_PX = _SIDE_STEP_PX * np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
+
 
 def undistort_to_rays(camera: Camera, points_px: np.ndarray) -> np.ndarray:
     """Frame px (..., 2) to the normalised image plane (..., 2): x/z and y/z of the ray.
@@ -44,6 +48,26 @@ def undistort_to_rays(camera: Camera, points_px: np.ndarray) -> np.ndarray:
         off_px = np.abs(back - flat[known]).max(axis=-1)
         rays[known] = np.where((off_px < _MAX_ROUND_TRIP_PX)[:, None], found, np.nan)
     return rays.reshape(points.shape)
+
+
+def ray_covariances(camera: Camera, points_px: np.ndarray, covariances_px2: np.ndarray
+                    ) -> np.ndarray:
+    """Covariances (..., 2, 2) of pixels (..., 2) as those of their rays in the normalised plane.
+
+    The lens counts: towards the edge of a fisheye's picture a pixel spans more of the plane than
+    in its middle. NaN stays NaN; beside a pixel that has no ray the middle's span is taken.
+    """
+    focal = np.array([camera.fx, camera.fy])
+    if not camera.has_distortion:
+        return covariances_px2 / np.outer(focal, focal)
+    points = np.asarray(points_px, dtype=np.float64)
+    sides = points[..., None, :] + _SIDE_STEPS_PX       # left, right, above, below
+    rays = undistort_to_rays(camera, sides)
+    slopes = np.stack([rays[..., 1, :] - rays[..., 0, :], rays[..., 3, :] - rays[..., 2, :]],
+                      axis=-1) / (2.0 * _SIDE_STEP_PX)
+    slopes = np.where(np.isfinite(slopes).all((-1, -2), keepdims=True), slopes,
+                      np.diag(1.0 / focal))
+    return slopes @ covariances_px2 @ slopes.swapaxes(-1, -2)
 
 
 def project(camera: Camera, points_m: np.ndarray) -> np.ndarray:

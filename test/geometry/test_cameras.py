@@ -6,6 +6,7 @@ from infant_pose_ros.geometry.cameras import (
     assumed_camera,
     camera_for_picture,
     project,
+    ray_covariances,
     scaled_camera,
     undistort_to_rays,
 )
@@ -120,6 +121,37 @@ def test_a_pixel_that_the_lens_can_not_see_has_no_ray():
     rays = undistort_to_rays(camera, [[200, 0], [30, 0]])
     assert np.isnan(rays[0]).all()
     assert np.isfinite(rays[1]).all()
+
+
+def test_a_pixel_at_the_edge_of_a_fisheye_spans_more_of_the_plane_by_hand():
+    camera = Camera(100, 100, 0, 0, 640, 480, 'fisheye', [0, 0, 0, 0])
+    points = np.array([[0.0, 0.0], [25.0 * np.pi, 0.0]])        # 45 degrees off the axis
+    found = ray_covariances(camera, points, np.tile(4.0 * np.eye(2), (2, 1, 1)))
+    assert np.allclose(found[0], 4e-4 * np.eye(2), rtol=1e-3)
+    # along the radius 1 / cos^2 = 2, across it tan(45 deg) / (pi / 4)
+    assert np.allclose(found[1], 4e-4 * np.diag([4.0, (4 / np.pi) ** 2]), rtol=1e-3)
+
+
+@pytest.mark.parametrize('name', LENSES)
+def test_covariances_of_rays_are_those_of_many_pixels(name):
+    camera, rng = LENSES[name], np.random.default_rng(0)
+    middle, covariance = np.array([420.0, 330.0]), np.array([[0.5, 0.2], [0.2, 0.3]])
+    pixels = rng.multivariate_normal(middle, covariance, 20000)
+    spread = np.cov(undistort_to_rays(camera, pixels).T)
+    found = ray_covariances(camera, middle, covariance)
+    assert np.allclose(found, spread, rtol=0.04, atol=0.02 * spread.max())
+
+
+def test_covariances_where_there_is_no_ray():
+    camera = Camera(100, 100, 0, 0, 640, 480, 'plumb_bob', [-0.5, 0, 0, 0])
+    points = np.array([[5000.0, 0.0], [np.nan, np.nan], [3.0, 0.0]])
+    covariances = np.tile(np.eye(2), (3, 1, 1))
+    covariances[1] = np.nan
+    found = ray_covariances(camera, points, covariances)
+    assert np.allclose(found[0], 1e-4 * np.eye(2)) and np.isnan(found[1]).all()
+    assert np.allclose(found[2], 1e-4 * np.eye(2), rtol=1e-2)
+    assert np.allclose(ray_covariances(PINHOLE, points[2], np.eye(2)),
+                       np.diag([1 / 500 ** 2, 1 / 400 ** 2]))
 
 
 def test_assumed_camera():
