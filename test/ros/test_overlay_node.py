@@ -47,6 +47,13 @@ def sides_drawn(message):
     return {side for side, colour in SIDE_COLOURS_RGB.items() if (image == colour).all(-1).any()}
 
 
+def set_text(probe, namespace, name, text):
+    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=text)
+    request = SetParameters.Request(parameters=[Parameter(name=name, value=value)])
+    return probe.call(SetParameters, f'/{namespace}/overlay_node/set_parameters',
+                      request).results[0]
+
+
 def test_answers_are_drawn_over_their_own_picture(
         node_process, camera_and_answers, make_infant, make_result):
     with node_process(MODULE, params=QUIET, remaps=remaps('own')) as node:
@@ -74,10 +81,7 @@ def test_answers_are_drawn_over_their_own_picture(
 def test_privacy_can_be_switched_on_and_a_bad_mode_is_refused(
         node_process, probe, camera_and_answers, make_infant, make_result):
     def set_privacy(mode):
-        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=mode)
-        request = SetParameters.Request(parameters=[Parameter(name='privacy', value=value)])
-        return probe.call(SetParameters, '/private/overlay_node/set_parameters',
-                          request).results[0]
+        return set_text(probe, 'private', 'privacy', mode)
 
     with node_process(MODULE, params=QUIET, remaps=remaps('private')):
         images, answers, overlays = camera_and_answers('private')
@@ -89,6 +93,27 @@ def test_privacy_can_be_switched_on_and_a_bad_mode_is_refused(
         (overlay,) = overlays.wait_for(1)
         assert not (decode_image(overlay) == 123).all(-1).any()
         assert 'left' in sides_drawn(overlay)
+
+
+def test_the_layout_can_change_while_it_runs(
+        node_process, probe, camera_and_answers, make_infant, make_result):
+    with node_process(MODULE, params=QUIET, remaps=remaps('sides')):
+        images, answers, overlays = camera_and_answers('sides')
+        assert set_text(probe, 'sides', 'layout', 'side_by_side').successful
+        raw = probe.publisher(PointCloud2, '/sides/keypoints_raw', 50, subscribers=1)
+        result = make_result([make_infant(lost=range(16))])
+        for number in (1, 2):
+            images.publish(encode_image(picture(90), header(number)))
+            answers.publish(encode_keypoints(result, header(number)))
+            if number == 1:
+                raw.publish(encode_keypoints(result, header(1), raw=True))
+                overlays.wait_for(1)
+                assert set_text(probe, 'sides', 'layout', 'single').successful
+        # The second is answered after the change, and needs no raw keypoints.
+        overlays.wait_for(2)
+        assert [message.width for message in overlays] == [1282, 640]
+        left = decode_image(overlays[0])[:, :640]
+        assert any((left == colour).all(-1).any() for colour in SIDE_COLOURS_RGB.values())
 
 
 def test_compressed_pictures_and_raw_keypoints(
