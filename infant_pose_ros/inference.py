@@ -167,12 +167,15 @@ class PoseModels:
     num_threads: int
 
     def describe(self) -> dict[str, dict]:
-        """Name, architecture, hash, size and metrics of each model by task."""
+        """Name, architecture, hash, size and metrics of each model by task; `is_calibrated` tells
+        whether `infant-pose calibrate` measured its errors.
+        """
         return {manifest.task: {
             'name': manifest.name, 'architecture': manifest.architecture,
             'sha256': manifest.sha256, 'num_parameters': manifest.num_parameters,
             'input_size': manifest.input_size, 'training_data': manifest.training_data,
             'licence': manifest.licence, 'metrics': manifest.metrics,
+            'is_calibrated': bool(manifest.uncertainty),
         } for manifest in (self.detector.manifest, self.pose.manifest, self.lifter.manifest)}
 
 

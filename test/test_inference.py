@@ -177,6 +177,7 @@ def test_load_models_and_describe(tiny_checkpoints):
     assert set(described) == {'detector', 'pose', 'lifter'}
     assert len(described['pose']['sha256']) == 64
     assert described['pose']['input_size'] == 64
+    assert not described['pose']['is_calibrated'] and not described['lifter']['is_calibrated']
 
 
 def test_load_models_names_the_missing_file(tiny_checkpoints, tmp_path):
