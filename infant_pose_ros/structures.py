@@ -34,8 +34,8 @@ def checked_array(name: str, value, shape: tuple[int | None, ...], dtype=np.floa
         array = np.array(value, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f'{name}: expected numbers of shape {shape}: {error}') from error
-    if array.ndim != len(shape) or any(
-            want is not None and want != got for want, got in zip(shape, array.shape)):
+    if array.shape != shape and (array.ndim != len(shape) or any(
+            want is not None and want != got for want, got in zip(shape, array.shape))):
         raise InvalidInputError(f'{name}: expected shape {shape}, got {array.shape}')
     array.setflags(write=False)
     return array

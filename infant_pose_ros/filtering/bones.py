@@ -32,7 +32,9 @@ _PARENT, _CHILD = np.array(BONES).T
 _KEYS = [frozenset({min(end, MIRRORED_ORDER[end]) for end in bone}) for bone in BONES]
 #: (15,) number of each bone's kind: left and right are of one kind, as long as each other.
 _KINDS = np.array([list(dict.fromkeys(_KEYS)).index(key) for key in _KEYS])
-_IS_KIND = np.arange(_KINDS.max() + 1)[:, None] == _KINDS
+_NUM_KINDS = int(_KINDS.max()) + 1
+#: (15, 9) sums what bones have over those of one kind.
+_BY_KIND = (_KINDS[:, None] == np.arange(_NUM_KINDS)).astype(float)
 
 
 def _groups() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -75,54 +77,58 @@ class BoneMemory:
         """Know no track."""
         self._known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray, float]] = {}
 
-    def observe(self, track_id: int, stamp_s: float, keypoints_m: np.ndarray,
+    def observe(self, track_ids: Sequence[int], stamp_s: float, keypoints_m: np.ndarray,
                 score: np.ndarray) -> None:
-        """Learn from the lifted pose of a frame.
+        """Learn from the lifted poses of a frame.
 
         Args:
-            track_id: whose it is.
+            track_ids: whose they are, N different ones.
             stamp_s: of the frame, s.
-            keypoints_m: (16, 3), not smoothed; NaN where missing.
-            score: (16,) 0..1.
+            keypoints_m: (N, 16, 3), not smoothed; NaN where missing.
+            score: (N, 16) 0..1.
 
         Raises:
             InvalidInputError: a shape doesn't fit.
         """
-        if np.shape(keypoints_m) != (NUM_KEYPOINTS, 3) or np.shape(score) != (NUM_KEYPOINTS,):
+        shape = (len(track_ids), NUM_KEYPOINTS)
+        if np.shape(keypoints_m) != (*shape, 3) or np.shape(score) != shape:
             raise InvalidInputError(
-                f'bones: expected keypoints_m (16, 3) and score (16,), got '
+                f'bones: expected keypoints_m {(*shape, 3)} and score {shape}, got '
                 f'{np.shape(keypoints_m)} and {np.shape(score)}')
         read_m = bone_lengths(keypoints_m)
-        weight = np.minimum(score[_CHILD], score[_PARENT])
-        weight = np.where((weight >= SCORE_MIN) & np.isfinite(read_m), weight, 0.0)
-        read_m = np.where(weight > 0.0, read_m, 0.0)
-        empty = np.full(len(_IS_KIND), np.nan)
-        length, variance, total, last_s = self._known.get(
-            track_id, (empty, empty, np.zeros(len(_IS_KIND)), stamp_s))
-        dt_s = max(stamp_s - last_s, 0.0)
+        weight = np.minimum(score[:, _CHILD], score[:, _PARENT])
+        counts = (weight >= SCORE_MIN) & np.isfinite(read_m) & (read_m > _SHORTEST_M)
+        weight, read_m = np.where(counts, weight, 0.0), np.where(counts, read_m, 0.0)
+        empty = np.full(_NUM_KINDS, np.nan)
+        new = empty, empty, np.zeros(_NUM_KINDS), stamp_s
+        known = [self._known.get(key, new) for key in track_ids]
+        length, variance, total = np.array(
+            [each[:3] for each in known]).reshape(-1, 3, _NUM_KINDS).swapaxes(0, 1)
+        dt_s = np.maximum(stamp_s - np.array([each[3] for each in known]), 0.0)[:, None]
         total = total * np.exp(-dt_s / LENGTH_TIME_S)
-        seen = weight @ _IS_KIND.T
+        seen = weight @ _BY_KIND
         begins = np.isnan(length) & (seen > 0.0)
-        mean = (weight * read_m) @ _IS_KIND.T / np.where(seen > 0.0, seen, 1.0)
+        mean = (weight * read_m) @ _BY_KIND / np.where(seen > 0.0, seen, 1.0)
         length = np.where(begins, mean, length)
         variance = np.where(begins, (FIRST_STD_SHARE * length) ** 2, variance)
-        length = length * _growth(read_m, weight, length, dt_s)
-        deviation = np.where(weight > 0.0, read_m - length[_KINDS], 0.0)
-        limit = CLIP_SIGMA * np.sqrt(np.nan_to_num(variance))[_KINDS]
-        deviation = np.clip(deviation, -limit, limit)
+        length = length * _growth(read_m, counts, length, dt_s)
+        deviation = np.where(counts, read_m - length[:, _KINDS], 0.0)
+        limit = CLIP_SIGMA * np.sqrt(variance)[:, _KINDS]   # known wherever a reading counts
+        deviation = np.where(counts, np.clip(deviation, -limit, limit), 0.0)
         total = total + seen
-        step = (weight * deviation) @ _IS_KIND.T
-        square = (weight * deviation**2) @ _IS_KIND.T
+        step = (weight * deviation) @ _BY_KIND
+        square = (weight * deviation**2) @ _BY_KIND
         length = length + step / np.maximum(total, SCORE_MIN)
-        variance = variance + (square - seen * np.nan_to_num(variance)) / (
-            total + FIRST_STD_COUNT)
-        self._known[track_id] = length, variance, total, stamp_s
+        variance = variance + np.where(
+            seen > 0.0, (square - seen * variance) / (total + FIRST_STD_COUNT), 0.0)
+        for row, key in enumerate(track_ids):
+            self._known[key] = length[row], variance[row], total[row], stamp_s
 
     def lengths(self, track_ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Lengths (N, 15) of the tracks' bones and their standard deviations, m; NaN unknown."""
-        unknown = np.full(len(_IS_KIND), np.nan)
+        unknown = np.full(_NUM_KINDS, np.nan)
         rows = [self._known.get(key, (unknown, unknown))[:2] for key in track_ids]
-        length, variance = np.array(rows).reshape(-1, 2, len(_IS_KIND)).swapaxes(0, 1)
+        length, variance = np.array(rows).reshape(-1, 2, _NUM_KINDS).swapaxes(0, 1)
         std = np.maximum(np.sqrt(variance), LEAST_STD_SHARE * length)
         return length[:, _KINDS], std[:, _KINDS]
 
@@ -132,12 +138,15 @@ class BoneMemory:
             self._known.pop(key, None)
 
 
-def _growth(read_m: np.ndarray, weight: np.ndarray, length: np.ndarray, dt_s: float) -> float:
-    """By how much all lengths (9,) grow to follow the median of what was read (15,)."""
-    ratio = (read_m / length[_KINDS])[weight > 0.0]
-    if not len(ratio):
-        return 1.0
-    return float(np.median(ratio)) ** (1.0 - np.exp(-dt_s / GROWTH_TIME_S))
+def _growth(read_m: np.ndarray, counts: np.ndarray, length: np.ndarray, dt_s: np.ndarray
+            ) -> np.ndarray:
+    """By how much (N, 1) all lengths (N, 9) grow to follow the median of what was read (N, 15)."""
+    ratio = np.sort(np.divide(read_m, length[:, _KINDS], out=np.full(read_m.shape, np.inf),
+                              where=counts), axis=1)
+    count, rows = counts.sum(axis=1), np.arange(len(counts))
+    median = 0.5 * (ratio[rows, np.maximum(count - 1, 0) // 2]
+                    + ratio[rows, np.minimum(count // 2, len(BONES) - 1)])
+    return np.where(count > 0, median, 1.0)[:, None] ** (1.0 - np.exp(-dt_s / GROWTH_TIME_S))
 
 
 def constrain(points_m: np.ndarray, covariance_m2: np.ndarray, lengths_m: np.ndarray,

@@ -131,8 +131,8 @@ class _Forward:
             seen = seen_again(pose_2d, self._was_seen, self.settings)
             self._was_seen = seen
             if pose_3d is not None:
-                self.bones.observe(_TRACK, stamp_s, pose_3d.keypoints_m,
-                                   np.where(seen, pose_2d.score, 0.0))
+                self.bones.observe([_TRACK], stamp_s, pose_3d.keypoints_m[None],
+                                   np.where(seen, pose_2d.score, 0.0)[None])
         taken = self.filters.correct([(pose_2d, pose_3d)], seen[None])[0]
         self.filters.lose(self.settings.predict_max_s)
         self.picture.note(step_s, self.filters.picture)

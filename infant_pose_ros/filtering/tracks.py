@@ -18,6 +18,7 @@ from infant_pose_ros.structures import Pose2D, Pose3D
 
 MAX_TRACK_ID = 65535
 _NOTHING: RawPose = (None, None)
+_AS_READ = np.arange(NUM_KEYPOINTS)
 
 
 def seen_keypoints(pose: Pose2D, score_min: float | np.ndarray) -> np.ndarray:
@@ -102,6 +103,9 @@ class _Infant:
     def carry(self, now_px: np.ndarray) -> None:
         """Bring the held positions up to date; lost ones move along with the others."""
         alive = np.isfinite(now_px[:, 0])
+        if alive.all():
+            self.held_px = now_px
+            return
         both = alive & np.isfinite(self.held_px[:, 0])
         moved = np.median(now_px[both] - self.held_px[both], axis=0) if both.any() else 0.0
         self.held_px = np.where(alive[:, None], now_px, self.held_px + moved)
@@ -168,9 +172,9 @@ class PoseTracker:
             self._filters = PoseFilters(self._settings, width)
         elif dt_s > 0.0:
             self._filters.predict(dt_s)
-            for row, infant in enumerate(self._infants):
+            for infant, now_px in zip(self._infants, self._filters.picture.positions):
                 infant.predict(dt_s)
-                infant.carry(self._filters.picture.positions[row])
+                infant.carry(now_px)
         return must_reset
 
     def unswapped(self, poses: Mapping[int, Pose2D]) -> dict[int, Pose2D]:
@@ -197,10 +201,10 @@ class PoseTracker:
             np.stack([pose.keypoints_px for pose in readings]),
             np.stack([pose.noise_px2 for pose in readings]), seen)
         for row, order in zip(rows, verdict.track_order):
-            if (order != np.arange(NUM_KEYPOINTS)).any():
+            if (order != _AS_READ).any():
                 self._filters.reorder(row, order)
                 self._infants[row].reorder(order)
-        return {track_id: reordered(pose, order)
+        return {track_id: reordered(pose, order) if (order != _AS_READ).any() else pose
                 for (track_id, pose), order in zip(poses.items(), verdict.order)}
 
     def begin(self, pose_2d: Pose2D, pose_3d: Pose3D | None,
@@ -290,6 +294,8 @@ class PoseTracker:
         """Take new settings, for running tracks too."""
         self._settings = settings
         self._swaps.patience_s = settings.swap_patience_s
+        if not settings.swap_patience_s > 0.0:
+            self._swaps.forget(self._ids())
         if self._filters is not None:
             self._filters.configure(settings, self._size_wh[0])
 
@@ -303,6 +309,7 @@ class PoseTracker:
         for row in rows:
             if self._infants[row].is_new and poses.get(self._infants[row].id, _NOTHING)[0]:
                 self._filters.reset_row(row)
+                self._bones.forget([self._infants[row].id])
         seen, taken = self._measure(poses, rows)
         if not rows:
             return {}
@@ -325,19 +332,23 @@ class PoseTracker:
                          else self._seen(infant, pose_2d)
                          for infant, (pose_2d, _) in zip(self._infants, ordered)]
                         ) if ordered else np.zeros((0, NUM_KEYPOINTS), bool)
-        which = np.isin(np.arange(len(self._infants)), rows)
+        which = np.zeros(len(self._infants), bool)
+        which[rows] = True
         taken = self._filters.correct(ordered, seen, which)
         self._filters.lose(self._settings.predict_max_s)
         now_px = self._filters.picture.positions
         for row in rows:
-            infant, (pose_2d, pose_3d) = self._infants[row], ordered[row]
+            infant, (pose_2d, _) = self._infants[row], ordered[row]
             if pose_2d is not None:
                 infant.scored(pose_2d, taken[row])
                 infant.was_seen = seen[row]
-            if pose_3d is not None:
-                self._bones.observe(infant.id, self._stamp_s, pose_3d.keypoints_m,
-                                    np.where(seen[row], pose_2d.score, 0.0))
             infant.carry(now_px[row])
+        lifted = [row for row in rows if ordered[row][1] is not None]
+        if lifted:
+            self._bones.observe(
+                [self._infants[row].id for row in lifted], self._stamp_s,
+                np.stack([ordered[row][1].keypoints_m for row in lifted]),
+                np.where(seen[lifted], np.stack([ordered[row][0].score for row in lifted]), 0.0))
         return seen, taken
 
     def _seen(self, infant: _Infant, pose_2d: Pose2D) -> np.ndarray:

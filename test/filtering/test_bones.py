@@ -123,9 +123,9 @@ def test_both_sides_share_a_length():
     points[Joint.R_WRIST] = points[Joint.R_ELBOW] + (0.0, 0.0, 0.10)
     points[Joint.L_WRIST] = points[Joint.L_ELBOW] + (0.0, 0.0, 0.12)
     memory, score = BoneMemory(), SURE.copy()
-    memory.observe(1, 0.0, points, score)
+    memory.observe([1], 0.0, points[None], score[None])
     score[Joint.R_WRIST] = 0.5
-    memory.observe(2, 0.0, points, score)
+    memory.observe([2], 0.0, points[None], score[None])
     lengths, std = memory.lengths([2, 1, 3])
     assert lengths[1, [FOREARM, OTHER_FOREARM]] == pytest.approx([0.11, 0.11])
     # (0.5 * 0.10 + 1 * 0.12) / 1.5
@@ -138,7 +138,7 @@ def test_both_sides_share_a_length():
 def learned(seconds: float, points: np.ndarray = None) -> BoneMemory:
     memory = BoneMemory()
     for index in range(round(10 * seconds)):
-        memory.observe(1, index / 10, pose() if points is None else points, SURE)
+        memory.observe([1], index / 10, (pose() if points is None else points)[None], SURE[None])
     return memory
 
 
@@ -146,7 +146,7 @@ def test_a_wild_pose_hardly_moves_a_learned_length():
     memory = learned(10.0)
     wild = pose()
     wild[Joint.R_WRIST] += (0.5, 0.0, 0.0)
-    memory.observe(1, 10.0, wild, SURE)
+    memory.observe([1], 10.0, wild[None], SURE[None])
     true_m = bone_lengths(pose())[FOREARM]
     assert memory.lengths([1])[0][0, FOREARM] == pytest.approx(true_m, rel=2e-3)
 
@@ -157,15 +157,16 @@ def test_unsure_and_missing_keypoints_teach_nothing():
     wild[Joint.L_ANKLE] = np.nan
     score[Joint.R_WRIST] = 0.2
     before = memory.lengths([1])[0]
-    memory.observe(1, 1.0, wild, score)
-    memory.observe(1, 1.1, np.full_like(wild, np.nan), np.full(NUM_KEYPOINTS, np.nan))
+    memory.observe([1], 1.0, wild[None], score[None])
+    memory.observe([1], 1.1, np.full((1, *wild.shape), np.nan),
+                   np.full((1, NUM_KEYPOINTS), np.nan))
     np.testing.assert_allclose(memory.lengths([1])[0], before)
 
 
 def test_another_scale_is_followed_within_seconds():
     memory = learned(10.0)
     for index in range(20):
-        memory.observe(1, 10.0 + index / 10, 1.2 * pose(), SURE)
+        memory.observe([1], 10.0 + index / 10, 1.2 * pose()[None], SURE[None])
     np.testing.assert_allclose(
         memory.lengths([1])[0][0], 1.2 * bone_lengths(pose()), rtol=0.01)
 
@@ -182,7 +183,29 @@ def test_forgotten_tracks_are_unknown():
 
 
 def test_wrong_shapes_are_named():
-    with pytest.raises(InvalidInputError, match=r'keypoints_m \(16, 3\)'):
-        BoneMemory().observe(1, 0.0, np.zeros((15, 3)), SURE)
+    with pytest.raises(InvalidInputError, match=r'keypoints_m \(1, 16, 3\)'):
+        BoneMemory().observe([1], 0.0, np.zeros((1, 15, 3)), SURE[None])
     with pytest.raises(InvalidInputError, match=r'lengths_m of shape \(1, 15\)'):
         constrain(stretched(), covariances(), np.zeros(15), np.zeros((1, 15)))
+
+
+def test_tracks_of_one_frame_are_learned_as_one_by_one():
+    rng = np.random.default_rng(2)
+    together, apart = BoneMemory(), BoneMemory()
+    for frame in range(20):
+        points = pose() + rng.normal(0.0, 0.01, (3, NUM_KEYPOINTS, 3))
+        points[rng.random((3, NUM_KEYPOINTS)) < 0.1] = np.nan
+        score = rng.random((3, NUM_KEYPOINTS))
+        together.observe([4, 5, 6], frame / 30, points, score)
+        for row, key in enumerate((4, 5, 6)):
+            apart.observe([key], frame / 30, points[[row]], score[[row]])
+    for one, other in zip(together.lengths([6, 4, 5]), apart.lengths([6, 4, 5])):
+        assert np.isfinite(one).all() and one == pytest.approx(other)
+
+
+def test_ends_in_one_place_are_no_bone():
+    memory = BoneMemory()
+    memory.observe([1], 0.0, np.zeros((1, NUM_KEYPOINTS, 3)), SURE[None])
+    assert np.isnan(memory.lengths([1])[0]).all()
+    memory.observe([1], 0.1, pose()[None], SURE[None])
+    assert memory.lengths([1])[0][0] == pytest.approx(bone_lengths(pose()))

@@ -118,11 +118,14 @@ def test_errors_are_told_while_the_root_is_hidden():
     filters = PoseFilters(PipelineSettings(), 640.0)
     filters.add_row()
     filters.correct([(flat(), body())], ALL)
+    hidden = body(missing=[ROOT])
+    noise, covariance = hidden.noise_m2.copy(), hidden.covariance_m2.copy()
+    noise[ROOT] = covariance[ROOT] = np.nan
     seen = ALL.copy()
     seen[0, ROOT] = False
     for _ in range(4):
         filters.predict(1 / 30)
-        filters.correct([(flat(), body(missing=[ROOT]))], seen)
+        filters.correct([(flat(), Pose3D(hidden.keypoints_m, covariance, True, noise))], seen)
     pose = filters.calm_space(NO_BONES, NO_BONES)[0]
     assert np.isfinite(pose.covariance_m2).all()
     assert (np.linalg.eigvalsh(pose.covariance_m2)[:, 0] > 0.0).all()

@@ -5,7 +5,7 @@ from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.filtering import tracks as tracks_module
 from infant_pose_ros.filtering.tracks import PoseTracker
-from infant_pose_ros.skeleton import Joint, ROOT, TrackState
+from infant_pose_ros.skeleton import Joint, MIRRORED_ORDER, ROOT, TrackState
 from infant_pose_ros.structures import Pose2D, Pose3D
 
 DT = 1 / 30
@@ -351,3 +351,35 @@ def test_misuse_is_named():
         tracker.correct(track_id, None, pose_3d())
     with pytest.raises(InvalidInputError, match='no track 9'):
         tracker.end(9)
+
+
+def test_the_first_pose_given_twice_teaches_bones_once():
+    settings = PipelineSettings(bone_stiffness=1.0)
+    once, twice = PoseTracker(settings), PoseTracker(settings)
+    for tracker in (once, twice):
+        tracker.advance(0.0, SIZE)
+        tracker.begin(pose_2d(), pose_3d())
+    twice.correct(1, pose_2d(), pose_3d())
+    longer = Pose3D(GRID_M * 1.1, pose_3d().covariance_m2, True)
+    for tracker in (once, twice):
+        tracker.advance(DT, SIZE)
+    ends = [tracker.correct(1, pose_2d(), longer).smooth_3d.keypoints_m
+            for tracker in (once, twice)]
+    assert np.allclose(*ends, atol=1e-12)
+
+
+def test_exchanges_are_forgotten_while_they_are_not_looked_for():
+    tracker, track_id = started(swap_patience_s=0.5)
+    swapped = Pose2D(pose_2d().keypoints_px[list(MIRRORED_ORDER)], np.full(16, 0.8),
+                     pose_2d().covariance_px2)
+    tracker.advance(10.0 + DT, SIZE)
+    read = tracker.unswapped({track_id: swapped})[track_id]
+    assert np.allclose(read.keypoints_px, GRID_PX)
+    tracker.update_settings(PipelineSettings(swap_patience_s=0.0))
+    run(tracker, track_id, 30, first=2)
+    assert tracker.unswapped({track_id: swapped})[track_id] is swapped
+    tracker.update_settings(PipelineSettings(swap_patience_s=0.5))
+    tracker.advance(10.0 + 32 * DT, SIZE)
+    # one reading is not insisting
+    read = tracker.unswapped({track_id: swapped})[track_id]
+    assert np.allclose(read.keypoints_px, GRID_PX)
