@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+import os
 from pathlib import Path
 import sys
 
@@ -64,6 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
     paths = {task: bundled_checkpoint(task) if name == BUNDLED else Path(name)
              for task, name in (('pose', arguments.pose), ('lifter', arguments.lifter))}
     pyplot()        # where it is missing, say so before the hours of reading
+    if not (arguments.dry_run or arguments.measure_only):
+        _check_writable(paths.values())
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f'--out {arguments.out}: can not be written '
+                                f'({error.strerror})') from error
     settings = PipelineSettings(pose_weights=str(paths['pose']),
                                 lifter_weights=str(paths['lifter']))
     fit_on = open_sequences(arguments.sets)
@@ -85,6 +94,15 @@ def run(arguments: argparse.Namespace) -> int:
                                settings), arguments.out, _measured_on(arguments)))
     print(f'report: {arguments.out / "calibration.md"}', file=sys.stderr)
     return 0
+
+
+def _check_writable(checkpoints: Iterable[Path]) -> None:
+    """Refuse manifests that can't be written, before the hours of reading."""
+    for path in checkpoints:
+        manifest = path.with_suffix('.json')
+        if manifest.exists() and not os.access(manifest, os.W_OK):
+            raise InvalidInputError(f'{manifest}: can not be written; copy the checkpoint to a '
+                                    'folder of yours, or give --dry-run')
 
 
 def _measured_on(arguments: argparse.Namespace) -> str:

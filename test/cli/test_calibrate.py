@@ -106,3 +106,15 @@ def test_a_set_is_needed(capsys):
     with pytest.raises(SystemExit):
         cli.main(['calibrate'])
     assert 'SET' in capsys.readouterr().err
+
+
+def test_what_can_not_be_written_is_told_before_the_work(
+        clips, checkpoints, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('os.access', lambda path, mode: path.name != 'lifter.json')
+    (tmp_path / 'file').write_text('')
+    assert calibrate(clips, checkpoints, tmp_path / 'file', '--dry-run') == cli.EXIT_ERROR
+    assert f'--out {tmp_path / "file"}: can not be written' in capsys.readouterr().err
+    assert calibrate(clips, checkpoints, tmp_path / 'out') == cli.EXIT_ERROR
+    assert 'lifter.json: can not be written' in capsys.readouterr().err
+    assert not read_manifest(checkpoints['pose'], 'pose').uncertainty
+    assert calibrate(clips, checkpoints, tmp_path / 'out', '--dry-run') == 0
