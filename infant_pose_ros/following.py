@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from infant_pose_ros.camera_state import CameraState
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.confirming import match_detections
 from infant_pose_ros.filtering.association import (
+    borrowed_keypoints,
     match,
     pose_distances,
     SAME_INFANT_SHARE,
@@ -95,8 +97,13 @@ class Following:
     # From what was read to tracks
 
     def unswap(self, candidates: list[Candidate]) -> None:
-        """Put left and right of what was read as the tracks have them, before it is lifted."""
+        """Put left and right of what was read as the tracks have them, before it is lifted.
+
+        What was read off another infant counts as not seen.
+        """
         tracked = {candidate.track.id: candidate for candidate in candidates if candidate.track}
+        if len(tracked) > 1:
+            _drop_borrowed(list(tracked.values()))
         poses = self._state.tracker.unswapped(
             {key: candidate.pose_2d for key, candidate in tracked.items()})
         for key, pose in poses.items():
@@ -163,7 +170,7 @@ class Following:
         """
         alive = {track.id: track for track in self._state.tracker.tracks}
         living = [candidate for candidate in candidates if candidate.track is None
-                  or candidate.track.id in alive]
+                  or candidate.track.id in alive and not self._is_away(candidate)]
         if not living:
             return {}, []
         readings = np.stack([candidate.pose_2d.keypoints_px for candidate in living])
@@ -183,6 +190,12 @@ class Following:
         newcomers = [living[row] for row in kept
                      if living[row].track is None and id(living[row]) not in taken]
         return by_track, self._apart(newcomers, [one for one, _ in by_track.values()])
+
+    def _is_away(self, candidate: Candidate) -> bool:
+        """Whether a track's reading shows whoever is in the way rather than its infant."""
+        person = self._state.people.of(candidate.track.id)
+        return person is not None and person.is_elsewhere(
+            candidate.pose_2d.keypoints_px, candidate.score)
 
     def _is_far(self, candidate: Candidate, distance: float) -> bool:
         """Whether a detection showed where to read, and that is not where the track is."""
@@ -212,7 +225,7 @@ class Following:
             for row, candidate in enumerate(newcomers)]
         for person, candidate in zip(people, newcomers):
             if person.track and not self._looks_adult(person):
-                person.return_as(candidate.log_odds)
+                person.return_as(candidate.log_odds, candidate.pose_2d.keypoints_px)
             else:
                 person.weigh(candidate.log_odds, MOST_READINGS_UNFOLLOWED)
                 person.see(candidate.pose_2d.keypoints_px, self._stamp_s, True)
@@ -332,6 +345,15 @@ class Following:
 
     def _seen(self, pose: Pose2D) -> np.ndarray:
         return seen_keypoints(pose, self._settings.keypoint_score_min)
+
+
+def _drop_borrowed(tracked: list[Candidate]) -> None:
+    """Score 0 for keypoints that were read off the infant of another track."""
+    borrowed = borrowed_keypoints(np.stack([one.pose_2d.keypoints_px for one in tracked]),
+                                  np.stack([one.track.keypoints_px for one in tracked]))
+    for candidate, row in zip(tracked, borrowed):
+        pose = candidate.pose_2d
+        candidate.pose_2d = replace(pose, score=np.where(row, 0.0, pose.score))
 
 
 def _infant(track: Track, estimate: TrackEstimate, candidate: Candidate | None) -> TrackedInfant:

@@ -110,6 +110,43 @@ def test_ids_survive_an_adult_who_leans_over(hidden_s, keeps):
     assert track_at(back, LEFT) is not None
 
 
+def test_legs_that_are_read_off_the_neighbour_are_predicted_instead():
+    scene = Scene(small(LEFT), small(RIGHT))
+    legs = [int(joint) for joint in (Joint.R_KNEE, Joint.L_KNEE, Joint.R_ANKLE, Joint.L_ANKLE)]
+    with pipeline_of(scene, max_infants=2, detect_every=1000, bone_stiffness=0.0) as pipeline:
+        first = run(pipeline, 10)[-1]
+        right, read = track_at(first, RIGHT), scene.read
+
+        def read_with_the_neighbours_legs(crop):
+            pose = read(crop)
+            keypoints_px = pose.keypoints_px.copy()
+            if keypoints_px[:, 0].mean() > 160:
+                keypoints_px[legs] = small(LEFT)[legs] + 1.0
+            return Pose2D(keypoints_px, pose.score, pose.covariance_px2)
+
+        scene.read = read_with_the_neighbours_legs
+        for result in run(pipeline, 6, 10):
+            infant = next(one for one in result.infants if one.track == right)
+            np.testing.assert_allclose(infant.smooth_2d.keypoints_px, small(RIGHT), atol=2.0)
+            assert (infant.state[legs] == TrackState.PREDICTED).all()
+            other = next(one for one in result.infants if one.track != right)
+            assert (other.state == TrackState.MEASURED).all()
+
+
+def test_who_leans_in_is_not_read_as_the_infant():
+    scene = Scene(small((160.0, 120.0)))
+    with pipeline_of(scene, adult_policy='off', detect_every=1000) as pipeline:
+        run(pipeline, 30)
+        scene.score, scene.bodies = 0.5, [small((200.0, 120.0))]
+        for result in run(pipeline, 8, 30):     # a reading beside it, and a poor one
+            assert all((one.state == TrackState.PREDICTED).all() for one in result.infants)
+            assert track_at(result, (160.0, 120.0)) == 1
+        scene.score, scene.bodies = 0.9, [small((162.0, 120.0))]
+        back = run(pipeline, 3, 38)[-1]
+    assert track_at(back, (160.0, 120.0)) == 1
+    assert (back.infants[0].state == TrackState.MEASURED).all()
+
+
 def test_a_lost_infant_is_looked_for_often():
     scene = Scene(small(LEFT), small(RIGHT))
     with pipeline_of(scene, max_infants=2, detect_every=1000) as pipeline:

@@ -11,12 +11,14 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from infant_pose_ros.geometry.boxes import box_iou
-from infant_pose_ros.skeleton import Joint
+from infant_pose_ros.skeleton import Joint, MIRRORED_ORDER
 
 #: Two poses whose keypoints lie nearer than this share of the body's extent are one infant.
 SAME_INFANT_SHARE = 0.15
 #: So many keypoints must be present in both poses to say so.
 SAME_INFANT_KEYPOINTS = 4
+#: Keypoints of two infants that are read nearer than this share of the body are one point.
+SAME_POINT_SHARE = 0.06
 #: No keypoint counts as further away than this share of the extent: one may be read anywhere.
 FARTHEST_SHARE = 1.0
 #: A detection belongs to a pose from this affinity on: half overlap, half keypoints inside.
@@ -121,6 +123,33 @@ def suppress_overlapping(poses_px: np.ndarray, scores: Sequence[float]) -> list[
         if not same[index, kept].any():
             kept.append(int(index))
     return kept
+
+
+def borrowed_keypoints(readings_px: np.ndarray, predicted_px: np.ndarray) -> np.ndarray:
+    """Which keypoints were read off another infant.
+
+    Where infants lie against each other, the reading of one may put a limb on the other's. A
+    point that is read for both belongs to whose prediction of it is nearer. Left and right are
+    not told apart: the neighbour's near leg may be taken for either.
+
+    Args:
+        readings_px: (N, 16, 2), NaN where missing. predicted_px: (N, 16, 2) of the same tracks.
+
+    Returns:
+        (N, 16) bool.
+    """
+    readings, predicted = (np.asarray(each, dtype=np.float64) for each in
+                           (readings_px, predicted_px))
+    own = np.linalg.norm(readings - predicted, axis=-1)
+    is_other = ~np.eye(len(readings), dtype=bool)[:, :, None]
+    reach = SAME_POINT_SHARE * extents(predicted)[:, None, None]
+    borrowed = np.zeros(own.shape, bool)
+    for order in (np.arange(readings.shape[1]), np.asarray(MIRRORED_ORDER)):
+        with np.errstate(invalid='ignore'):
+            to_reading = np.linalg.norm(readings[:, None] - readings[None][:, :, order], axis=-1)
+            to_other = np.linalg.norm(readings[:, None] - predicted[None][:, :, order], axis=-1)
+            borrowed |= (is_other & (to_reading < reach) & (to_other < own[:, None])).any(axis=1)
+    return borrowed
 
 
 def return_costs(poses_px: np.ndarray, lost_px: np.ndarray, gone_s: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from infant_pose_ros.filtering.association import match, return_costs
+from infant_pose_ros.filtering.association import match, pose_distances, return_costs
 
 #: Readings that the mean evidence goes over, of one who is followed and of one who isn't: who was
 #: refused once must not drag down an infant that is later seen in the same place.
@@ -16,8 +16,10 @@ MOST_READINGS, MOST_READINGS_UNFOLLOWED = 300, 4
 _MOST_LOG_ODDS = 4.0
 #: A reading that scores less than this share of the usual is disturbed: something gets in the way.
 _DISTURBED_SHARE = 0.75
-#: The usual score follows readings by this share of the difference.
-_SCORE_STEP = 0.05
+#: The usual score follows readings by this share of the difference, disturbed ones by the second.
+_SCORE_STEP, _DISTURBED_SCORE_STEP = 0.05, 0.005
+#: Disturbed readings lie within this share of the body of where the person was.
+_DISTURBED_REACH_SHARE = 0.25
 #: Readings after a disturbance that decide: so many show somebody else, so many the same infant.
 _READINGS_OF_ANOTHER, _READINGS_OF_THE_SAME = 5, 15
 #: Somebody else's evidence is lower by this, a logarithm of odds.
@@ -37,6 +39,7 @@ class Person:
         doubts: evidence of the readings since something got in the way of a track, or since it
             was found again; None where it is clear whom it follows.
         last_px: (16, 2) as last read, also in doubt.
+        found_px: (16, 2) when found again; None where it was read well since.
         is_refused: seen at the last look or since, and not told of, as the proportions are an
             adult's.
     """
@@ -51,6 +54,7 @@ class Person:
     score: float = 0.0
     doubts: list[float] | None = None
     last_px: np.ndarray | None = None
+    found_px: np.ndarray | None = None
     is_refused: bool = False
 
     def follow(self, log_odds: float, score: float, pose_px: np.ndarray, stamp_s: float,
@@ -58,11 +62,13 @@ class Person:
         """Take in a reading of the track.
 
         After a disturbed one it is in doubt whom the next ones show: an adult who leans over an
-        infant may be read in its place. Until that is clear, what is remembered stays.
+        infant may be read in its place. Until that is clear, what is remembered stays, but for
+        the usual score: what lasts, a blanket or dim light, becomes usual in the end.
         """
         self.last_px = pose_px
         if score < _DISTURBED_SHARE * self.score:
             self.doubts = []
+            self.score += (score - self.score) * _DISTURBED_SCORE_STEP
         elif self.doubts is not None:
             self.doubts.append(_bounded(log_odds))
             if len(self.doubts) >= _READINGS_OF_THE_SAME:
@@ -77,9 +83,18 @@ class Person:
         """Whether enough readings after a disturbance are there to look who it is; true once."""
         return self.doubts is not None and len(self.doubts) == _READINGS_OF_ANOTHER
 
-    def return_as(self, log_odds: float) -> None:
+    def is_elsewhere(self, pose_px: np.ndarray, score: float) -> bool:
+        """Whether a reading in which something gets in the way, or just did, shows another place
+        than those where the person was read well and found again.
+        """
+        if score >= _DISTURBED_SHARE * self.score and self.doubts is None:
+            return False
+        places = [self.pose_px] + [self.found_px] * (self.found_px is not None)
+        return bool((pose_distances(pose_px, np.stack(places)) > _DISTURBED_REACH_SHARE).all())
+
+    def return_as(self, log_odds: float, pose_px: np.ndarray) -> None:
         """Found again in a place of its own, with the evidence of that reading."""
-        self.doubts = [_bounded(log_odds)]
+        self.doubts, self.found_px = [_bounded(log_odds)], pose_px
 
     def seems_another(self, log_odds_min: float) -> bool:
         """Whether what was read since a disturbance speaks for an adult rather than for it."""
@@ -100,7 +115,7 @@ class Person:
 
     def see(self, pose_px: np.ndarray, stamp_s: float, is_confirmed: bool) -> None:
         """Take in where the person is."""
-        self.pose_px, self.seen_s = pose_px, stamp_s
+        self.pose_px, self.seen_s, self.found_px = pose_px, stamp_s, None
         if is_confirmed:
             self.anchor_px = pose_px
 

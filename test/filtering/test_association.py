@@ -3,6 +3,7 @@ import pytest
 
 from infant_pose_ros.filtering.association import (
     AFFINITY_MIN,
+    borrowed_keypoints,
     detection_costs,
     extents,
     inside_shares,
@@ -126,3 +127,28 @@ def test_somebody_of_another_size_is_another():
     assert return_costs(body(0, 1.4)[None], body()[None], np.zeros(1)).item() < 1.0
     assert np.isnan(return_costs(body(0, 1.6)[None], body()[None], np.zeros(1))).all()
     assert np.isnan(return_costs(body(0, 0.6)[None], body()[None], np.zeros(1))).all()
+
+
+def test_a_limb_that_two_readings_claim_belongs_to_the_nearer_track():
+    predicted = np.stack([grid_pose(0.0), grid_pose(120.0)])
+    readings = predicted + 2.0
+    assert not borrowed_keypoints(readings, predicted).any()
+    ankle = int(Joint.R_ANKLE)
+    readings[1, ankle] = readings[0, ankle] + 3.0
+    expected = np.zeros((2, 16), bool)
+    expected[1, ankle] = True
+    assert (borrowed_keypoints(readings, predicted) == expected).all()
+    readings[1, ankle] = readings[0, Joint.L_ANKLE] + 3.0       # either side of the other's
+    assert (borrowed_keypoints(readings, predicted) == expected).all()
+    readings[1, ankle] = readings[0, ankle] + 10.0              # 0.16 of the body away
+    assert not borrowed_keypoints(readings, predicted).any()
+
+
+def test_limbs_that_touch_stay_everybodys_own():
+    predicted = np.stack([grid_pose(0.0), grid_pose(120.0)])
+    predicted[0, Joint.L_WRIST], predicted[1, Joint.L_WRIST] = (104.0, 50.0), (106.0, 50.0)
+    assert not borrowed_keypoints(predicted, predicted).any()
+    missing = predicted.copy()
+    missing[1] = np.nan
+    assert not borrowed_keypoints(missing, predicted).any()
+    assert borrowed_keypoints(predicted[:1], predicted[:1]).shape == (1, 16)

@@ -44,6 +44,32 @@ def test_the_anchor_stays_where_the_detector_agreed():
     assert person.anchor_px[0, 0] == 60.0
 
 
+def test_a_disturbed_reading_lies_where_the_person_was():
+    person = Person(1, body(), body(), 0.0)
+    for index in range(30):
+        person.follow(2.0, 0.9, body(), index / 30, False)
+    near, far = body(20.0), body(30.0)      # 0.2 and 0.3 of 100 px
+    assert not person.is_elsewhere(far, 0.7)
+    assert (person.is_elsewhere(near, 0.6), person.is_elsewhere(far, 0.6)) == (False, True)
+    person.follow(2.0, 0.6, near, 1.0, False)
+    assert person.is_elsewhere(far, 0.9)    # in doubt: it was disturbed just before
+    person.return_as(1.0, body(60.0))       # found there; back where it was is right, too
+    assert [person.is_elsewhere(body(x), 0.9) for x in (0.0, 60.0, 30.0, 90.0)] == [
+        False, False, True, True]
+    for index in range(15):
+        person.follow(2.0, 0.9, body(60.0), 2.0 + index / 30, False)
+    assert not person.is_elsewhere(body(), 0.9)
+
+
+def test_what_disturbs_for_long_becomes_usual():
+    person = Person(1, body(), body(), 0.0)
+    for index in range(30):
+        person.follow(2.0, 0.9, body(), index / 30, False)
+    for index in range(100):
+        person.follow(2.0, 0.6, body(index), 1.0 + index / 30, False)
+    assert person.doubts is None and person.pose_px[0, 0] == 99.0
+
+
 def test_another_who_is_read_in_an_infants_place():
     person = Person(1, body(), body(), 0.0)
     for index in range(30):
