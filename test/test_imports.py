@@ -15,8 +15,8 @@ LAYERS = (
     ('structures', 'config'),
     ('geometry', 'codecs', 'filtering', 'media'),
     ('models', 'data'),
-    ('lifting', 'placing', 'inference', 'looking', 'reading', 'camera_state', 'following',
-     'pipeline', 'training', 'evaluation', 'synthetic'),
+    ('lifting', 'placing', 'inference', 'looking', 'reading', 'camera_state', 'confirming',
+     'following', 'pipeline', 'training', 'evaluation', 'synthetic'),
     ('cli', 'ros'),
     ('nodes',),
 )

@@ -66,13 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     paths = {task: bundled_checkpoint(task) if name == BUNDLED else Path(name)
              for task, name in (('pose', arguments.pose), ('lifter', arguments.lifter))}
     pyplot()        # where it is missing, say so before the hours of reading
-    if not (arguments.dry_run or arguments.measure_only):
-        _check_writable(paths.values())
-    try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInputError(f'--out {arguments.out}: can not be written '
-                                f'({error.strerror})') from error
+    _check_writable(arguments.out, [] if arguments.dry_run or arguments.measure_only else
+                    paths.values())
     settings = PipelineSettings(pose_weights=str(paths['pose']),
                                 lifter_weights=str(paths['lifter']))
     fit_on = open_sequences(arguments.sets)
@@ -96,8 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_writable(checkpoints: Iterable[Path]) -> None:
-    """Refuse manifests that can't be written, before the hours of reading."""
+def _check_writable(out: Path, checkpoints: Iterable[Path]) -> None:
+    """Refuse a folder and manifests that can't be written, before the hours of reading."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f'--out {out}: can not be written ({error.strerror})') from error
     for path in checkpoints:
         manifest = path.with_suffix('.json')
         if manifest.exists() and not os.access(manifest, os.W_OK):
