@@ -46,9 +46,9 @@ from infant_pose_ros.filtering.motion import (
 
 @dataclass(eq=False)
 class _Hypotheses:
-    """States of two filters a keypoint, the believed one and the one that waits.
+    """States of the filters of a keypoint: the believed one, then the one that waits.
 
-    Arrays lead with (2, N, K). `mean` (..., 2, D) holds position and velocity, `blocks`
+    Arrays lead with (2 or 1, N, K). `mean` (..., 2, D) holds position and velocity, `blocks`
     (..., 3, D, D) the covariances position-position, position-velocity, velocity-velocity.
     """
 
@@ -56,7 +56,7 @@ class _Hypotheses:
     blocks: np.ndarray
 
     def predict(self, dt_s: float, density: np.ndarray) -> None:
-        """Move on by `dt_s`; `density` (2, N, K) drives the velocity."""
+        """Move on by `dt_s`; `density` (..., N, K) drives the velocity."""
         reach_s, kept = velocity_step(dt_s)
         self.mean[..., 0, :] += reach_s * self.mean[..., 1, :]
         self.mean[..., 1, :] *= kept
@@ -67,13 +67,13 @@ class _Hypotheses:
         self.add_noise(dt_s, density)
 
     def add_noise(self, dt_s: float | np.ndarray, density: np.ndarray) -> None:
-        """Process noise of a step, a number or (N, 1) s, of (2, N, K) spectral density."""
+        """Process noise of a step, a number or (N, 1) s, of (..., N, K) spectral density."""
         axes = np.arange(self.mean.shape[-1])
         for block, factor in enumerate(noise_factors(dt_s)):
             self.blocks[..., block, axes, axes] += (factor * density)[..., None]
 
     def corrected(self, innovation: np.ndarray, noise: np.ndarray) -> _Hypotheses:
-        """Updated by `innovation` (2, N, K, D) with `noise` (2, N, K, D, D)."""
+        """Updated by `innovation` (..., N, K, D) with `noise` (..., N, K, D, D)."""
         position, crossed, velocity = (self.blocks[..., i, :, :] for i in range(3))
         inverse = np.linalg.inv(position + noise)
         gains = np.stack([position @ inverse, crossed.swapaxes(-1, -2) @ inverse], axis=-3)
@@ -212,9 +212,10 @@ class KalmanBank:
             InvalidInputError: dt_s is negative or not finite.
         """
         check_step(dt_s)
-        density = np.broadcast_to(self._density(), self._awake.shape).copy()
+        states = self._running()
+        density = np.broadcast_to(self._density(), states.mean.shape[:3]).copy()
         density[0] *= self._boost
-        self._states.predict(dt_s, density)
+        states.predict(dt_s, density)
         self._unseen_s += dt_s
         self._step_s += dt_s
 
@@ -240,8 +241,9 @@ class KalmanBank:
         usable = (np.asarray(seen, bool) & rows[:, None] & np.isfinite(points).all(axis=-1)
                   & np.isfinite(noise).all(axis=(-2, -1)))
         deep = usable[..., None, None]
-        noise = self._definite(np.where(deep, noise, np.eye(self.ndim)))
-        spread = self._definite(np.where(deep & np.isfinite(spread), spread, noise))
+        noise = np.where(deep, noise, np.eye(self.ndim))
+        noise, spread = self._definite(np.stack(
+            [noise, np.where(deep & np.isfinite(spread), spread, noise)]))
         points = np.where(usable[..., None], points, 0.0)
         fits = self._update(points, noise, spread, usable)
         begins = usable & ~self._awake[0]
@@ -267,26 +269,32 @@ class KalmanBank:
 
     # Inside of a step
 
+    def _running(self) -> _Hypotheses:
+        """Views of both filters a keypoint; of the believed ones alone while no other runs."""
+        count = 1 + bool(self._awake[1].any())
+        return _Hypotheses(self._states.mean[:count], self._states.blocks[:count])
+
     def _density(self) -> np.ndarray:
         return self.settings.density * self._shares**2
 
     def _update(self, points: np.ndarray, noise: np.ndarray, spread: np.ndarray,
                 usable: np.ndarray) -> np.ndarray:
         """Correct the filters that points fit; (2, N, K) bool: which."""
-        runs = usable & self._awake
+        states = self._running()
+        runs = usable & self._awake[:len(states.mean)]
         deep = runs[..., None, None]
-        innovation = np.where(runs[..., None], points - self._states.mean[..., 0, :], 0.0)
-        position = np.where(deep, self._states.blocks[..., 0, :, :], 0.0)
+        innovation = np.where(runs[..., None], points - states.mean[..., 0, :], 0.0)
+        position = np.where(deep, states.blocks[..., 0, :, :], 0.0)
         far = _squared_distance(innovation, position + spread)
-        fits = runs & (far <= self.settings.gate_sigma**2)
+        fits = np.zeros(self._awake.shape, bool)
+        fits[:len(runs)] = runs & (far <= self.settings.gate_sigma**2)
         near = _squared_distance(innovation, position + noise) / self.ndim
         weight = np.maximum(near / HUBER_SIGMA**2, 1.0)[..., None, None]
         self._manoeuvre(fits[0], innovation[0], position[0] + noise)
         self.prior = self.moments if self.keeps_prior else None
-        corrected = self._states.corrected(innovation, weight * noise)
-        for old, new in ((self._states.mean, corrected.mean),
-                         (self._states.blocks, corrected.blocks)):
-            old[fits] = new[fits]
+        corrected = states.corrected(innovation, weight * noise)
+        for old, new in ((states.mean, corrected.mean), (states.blocks, corrected.blocks)):
+            old[fits[:len(runs)]] = new[fits[:len(runs)]]
         return fits
 
     def _manoeuvre(self, fits: np.ndarray, innovation: np.ndarray, covariance: np.ndarray
@@ -300,7 +308,8 @@ class KalmanBank:
         more = np.where(fits, np.maximum(boost - self._boost, 0.0), 0.0) * self._density()
         self._boost = np.where(fits, boost, self._boost)
         if more.any():
-            self._states.add_noise(self._step_s[:, None], np.stack([more, 0.0 * more]))
+            _Hypotheses(self._states.mean[:1], self._states.blocks[:1]).add_noise(
+                self._step_s[:, None], more)
 
     def _begin(self, hypothesis: int, which: np.ndarray, points: np.ndarray, noise: np.ndarray
                ) -> None:
