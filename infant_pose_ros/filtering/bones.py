@@ -37,8 +37,8 @@ _NUM_KINDS = int(_KINDS.max()) + 1
 _BY_KIND = (_KINDS[:, None] == np.arange(_NUM_KINDS)).astype(float)
 
 
-def _groups() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Bones, children and parents from the root outward, in groups that share no keypoint."""
+def _groups() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Bones (g,), children and parents (2, g), outward, in groups that share no keypoint."""
     waiting = dict(enumerate(BONES))
     reached, last_group = {int(ROOT)}, [-1] * NUM_KEYPOINTS
     groups: list[list[int]] = [[] for _ in BONES]
@@ -50,7 +50,8 @@ def _groups() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         groups[number].append(bone)
         last_group[parent] = last_group[child] = number
         reached.add(child)
-    return [(np.array(group), _CHILD[group], _PARENT[group]) for group in groups if group]
+    return [(np.array(group), np.stack([_CHILD[group], _PARENT[group]]))
+            for group in groups if group]
 
 
 def _reach(keypoint: int) -> int:
@@ -59,6 +60,8 @@ def _reach(keypoint: int) -> int:
 
 
 _GROUPS = _groups()
+#: (2, 1, 1) the sign of a pull on children and on parents.
+_OUTWARD = np.array([1.0, -1.0])[:, None, None]
 
 
 def bone_lengths(keypoints_m: np.ndarray) -> np.ndarray:
@@ -184,18 +187,15 @@ def constrain(points_m: np.ndarray, covariance_m2: np.ndarray, lengths_m: np.nda
     usable = known[:, _CHILD] & known[:, _PARENT] & np.isfinite(lengths_m) & np.isfinite(std_m)
     lengths = np.where(usable, lengths_m, 0.0)
     variance = np.where(usable, std_m, np.inf) ** 2
-    for bones, children, parents in _GROUPS:
-        bone = points[:, children] - points[:, parents]
+    for bones, ends in _GROUPS:
+        bone = points[:, ends[0]] - points[:, ends[1]]
         length = np.maximum(np.sqrt((bone * bone).sum(axis=-1)), _SHORTEST_M)
         direction = bone / length[..., None]
-        child, parent = (
-            (covariance[:, ends] @ direction[..., None])[..., 0] for ends in (children, parents))
-        total = ((child + parent) * direction).sum(axis=-1) + variance[:, bones]
-        pull = ((lengths[:, bones] - length) / total)[..., None]
-        points[:, children] += child * pull
-        points[:, parents] -= parent * pull
-        total = total[..., None, None]
-        covariance[:, children] -= child[..., :, None] * child[..., None, :] / total
-        covariance[:, parents] -= parent[..., :, None] * parent[..., None, :] / total
+        towards = (covariance[:, ends] @ direction[:, None, ..., None])[..., 0]
+        total = ((towards[:, 0] + towards[:, 1]) * direction).sum(axis=-1) + variance[:, bones]
+        pull = (lengths[:, bones] - length) / total
+        points[:, ends] += towards * (pull[:, None, :, None] * _OUTWARD)
+        covariance[:, ends] -= (towards[..., :, None] * towards[..., None, :]
+                                / total[:, None, :, None, None])
     return (np.where(known[..., None], points, points_m),
             np.where(known[..., None, None], covariance, covariance_m2))

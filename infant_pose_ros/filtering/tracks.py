@@ -94,7 +94,7 @@ class _Infant:
 
     def scored(self, pose_2d: Pose2D, taken: np.ndarray) -> None:
         """Remember the scores of a pose, of which (16,) `taken` was believed."""
-        scores = np.nan_to_num(pose_2d.score)
+        scores = np.where(np.isfinite(pose_2d.score), pose_2d.score, 0.0)
         self.mean_score = float(scores.mean())
         self.last_score = np.where(taken, scores, self.last_score)
         if taken.any():
