@@ -20,6 +20,12 @@ from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.filtering.bank import KalmanBank, Moments
 from infant_pose_ros.filtering.bones import BoneMemory
+from infant_pose_ros.filtering.estimates import (
+    faded_scores,
+    reordered,
+    track_states,
+    TrackEstimate,
+)
 from infant_pose_ros.filtering.filters import (
     picture_poses,
     PoseFilters,
@@ -28,13 +34,7 @@ from infant_pose_ros.filtering.filters import (
 )
 from infant_pose_ros.filtering.motion import motion_model
 from infant_pose_ros.filtering.swaps import SwapWatch
-from infant_pose_ros.filtering.tracks import (
-    faded_scores,
-    reordered,
-    seen_again,
-    track_states,
-    TrackEstimate,
-)
+from infant_pose_ros.filtering.tracks import seen_again
 from infant_pose_ros.skeleton import NUM_KEYPOINTS, ROOT
 from infant_pose_ros.structures import Pose2D, Pose3D
 
