@@ -70,8 +70,15 @@ class CameraState:
             self.main_track = best.track if best else 0
 
     def is_sure(self, settings: PipelineSettings) -> bool:
-        """Whether all whom the camera should see are followed, and well."""
+        """Whether all whom the camera should see are followed, and well.
+
+        A body that is rather no infant's may be an adult's, or put together from two infants.
+        """
         tracks = self.tracker.tracks
+        people = [self.people.of(track.id) for track in tracks]
+        if settings.adult_policy != 'off' and any(
+                person is not None and person.log_odds < 0.0 for person in people):
+            return False
         has_room = len(tracks) < settings.max_infants
         return bool(tracks) and not any(self.misses.values()) and not self.hidden and all(
             track.score >= settings.track_score_min for track in tracks) and not (

@@ -157,6 +157,14 @@ def test_a_lost_infant_is_looked_for_often():
         assert scene.looks >= looks + 60 // UNSURE_DETECT_EVERY - 2
 
 
+@pytest.mark.parametrize('body, looks', [(small(LEFT), 1), (adult_px(), 12)])
+def test_whoever_is_rather_no_infant_is_looked_at_often(body, looks):
+    scene = Scene(body)
+    with pipeline_of(scene, detect_every=1000) as pipeline:
+        assert len(run(pipeline, 60)[-1].infants) == 1
+    assert scene.looks == looks
+
+
 def test_a_track_that_went_onto_an_arm_comes_back():
     scene = Scene(small(LEFT))
     arm = small((250.0, 60.0))
