@@ -174,11 +174,6 @@ class KalmanBank:
         return self._states.mean[0, :, :, 0].copy()
 
     @property
-    def velocities(self) -> np.ndarray:
-        """(N, K, D) a second; NaN where asleep."""
-        return self._states.mean[0, :, :, 1].copy()
-
-    @property
     def calm_positions(self) -> np.ndarray:
         """(N, K, D) to publish; NaN where asleep."""
         return self._calm.positions.copy()

@@ -212,7 +212,7 @@ def space_poses(points_m: np.ndarray, spread_m2: np.ndarray, unseen: Unseen,
 class PoseFilters:
     """Two banks of filters, one for the picture and one for space; rows are tracks.
 
-    In space the root is filtered in the camera's frame (it hardly moves, but its depth trembles
+    In space the root is filtered in the camera's frame (the depth of the whole body trembles
     most), and the other keypoints relative to it.
 
     Args:

@@ -98,7 +98,7 @@ def test_sleeps_until_the_first_measurement():
     assert np.isnan(bank.calm_positions).all()
     assert measure(bank, (0.1, -0.2, 0.9))
     assert np.allclose(bank.positions[0, 0], (0.1, -0.2, 0.9))
-    assert bank.unseen_s[0, 0] == 0.0 and not bank.velocities.any()
+    assert bank.unseen_s[0, 0] == 0.0 and not bank.moments.mean[0, 0, 3:].any()
 
 
 def test_bad_step_and_dimensions_are_refused():
