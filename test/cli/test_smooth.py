@@ -3,6 +3,7 @@
 import csv
 import re
 
+from keypoint_rows import infant_rows
 import numpy as np
 import pytest
 
@@ -30,15 +31,6 @@ def smoother(monkeypatch):
     return calls
 
 
-def infant(u, track=1):
-    rows = empty_rows(1)
-    rows['track'], rows['u'], rows['v'], rows['score'] = track, u, 5.0, 0.8
-    rows['state'] = TrackState.MEASURED
-    for name in 'xyz':
-        rows[name], rows[f's{name}'] = 1.0, 0.03
-    return rows
-
-
 @pytest.fixture
 def bag(recorded):
     """Two cameras: one with an infant in two of three frames, one with another infant."""
@@ -48,11 +40,11 @@ def bag(recorded):
     return recorded.bag([
         ('/left/camera_info', 0, recorded.camera_info(1.0, frame_id='a', size_wh=(800, 600))),
         ('/left/image', 1, recorded.image(np.zeros((6, 8, 3), np.uint8), 1.0, 'b')),
-        cloud('/left/pose_node/keypoints_raw', 1.0, infant(10.0), 'a'),
+        cloud('/left/pose_node/keypoints_raw', 1.0, infant_rows(10.0), 'a'),
         cloud('/left/pose_node/keypoints_raw', 1.1, empty_rows(0), 'a'),
-        cloud('/right/pose_node/keypoints_raw', 1.1, infant(30.0, 4), 'c'),
-        cloud('/left/pose_node/keypoints_raw', 1.2, infant(12.0, 2), 'a'),
-        cloud('/left/pose_node/keypoints', 1.2, infant(11.0), 'a')])
+        cloud('/right/pose_node/keypoints_raw', 1.1, infant_rows(30.0, 4), 'c'),
+        cloud('/left/pose_node/keypoints_raw', 1.2, infant_rows(12.0, 2), 'a'),
+        cloud('/left/pose_node/keypoints', 1.2, infant_rows(11.0), 'a')])
 
 
 def run(*words):
@@ -95,7 +87,7 @@ def test_the_pictures_size_is_told_by_their_frame(bag, smoother, tmp_path):
 def test_a_camera_info_without_a_size_says_nothing(recorded, smoother, tmp_path):
     messages = [('/camera_info', 1, recorded.camera_info(1.0, fx=0.0, size_wh=(0, 0))),
                 ('/image', 1, recorded.image(np.zeros((48, 64, 3), np.uint8), 1.0)),
-                ('/p/keypoints_raw', 1, recorded.cloud(infant(1.0), 1.0))]
+                ('/p/keypoints_raw', 1, recorded.cloud(infant_rows(1.0), 1.0))]
     assert run(recorded.bag(messages), '--csv', tmp_path / 'p.csv') == 0
     assert [call[1] for call in smoother] == [(64, 48)]
 
@@ -136,7 +128,7 @@ def test_a_bag_without_raw_keypoints_names_what_it_has(recorded, tmp_path, capsy
 
 
 def test_a_cloud_of_something_else_is_named(recorded, tmp_path, capsys):
-    cloud = recorded.cloud(infant(1.0), 1.0)
+    cloud = recorded.cloud(infant_rows(1.0), 1.0)
     cloud.width = 5
     path = recorded.bag([('/x/keypoints_raw', 1, cloud)])
     assert run(path, '--csv', tmp_path / 'p.csv') == 2

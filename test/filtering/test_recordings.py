@@ -1,3 +1,4 @@
+from keypoint_rows import infant_rows
 import numpy as np
 import pytest
 
@@ -123,18 +124,9 @@ def test_an_hour_takes_no_more_than_is_said():
     assert recording._raw[0][1].nbytes < 1700 and empty_rows(1).nbytes == 640
 
 
-def row(track, u):
-    rows = empty_rows(1)
-    rows['track'], rows['u'], rows['v'], rows['score'] = track, u, 5.0, 0.8
-    rows['state'] = TrackState.MEASURED
-    for name in 'xyz':
-        rows[name], rows[f's{name}'] = 1.0, 0.03
-    return rows
-
-
 def test_recorded_rows_by_track_in_their_order(smoother):
-    frames = [np.concatenate([row(2, 20.0), row(1, 10.0)]), empty_rows(0), row(1, 11.0),
-              np.concatenate([row(1, 12.0), row(2, 23.0)])]
+    frames = [np.concatenate([infant_rows(20.0, 2), infant_rows(10.0, 1)]), empty_rows(0),
+              infant_rows(11.0), np.concatenate([infant_rows(12.0), infant_rows(23.0, 2)])]
     smoothed = smooth_rows([0.0, 0.1, 0.2, 0.3], frames, SIZE_WH, SETTINGS)
     assert [[(int(one['track'][0]), float(one['u'][0])) for one in rows] for rows in smoothed] == [
         [(2, 20.0), (1, 10.0)], [(2, 20.0), (1, 10.0)], [(1, 11.0), (2, 20.0)],
