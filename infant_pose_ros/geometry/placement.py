@@ -118,7 +118,8 @@ def _solve(relative: np.ndarray, rays: np.ndarray, ray_variance: np.ndarray,
     for _ in range(1 + _REWEIGHTINGS):
         row_weights = np.repeat(1.0 / (ray_variance * depth ** 2 + point_variance), 2)
         normal = matrix.T @ (row_weights[:, None] * matrix)
-        if np.linalg.cond(normal) > _MAX_CONDITION:
+        least, _, most = np.linalg.eigvalsh(normal)
+        if least * _MAX_CONDITION < most:
             raise InvalidInputError(
                 'place_root: the rays are too close to each other to fix the depth; keep the '
                 'pose relative to its root')
