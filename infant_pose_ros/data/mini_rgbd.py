@@ -24,6 +24,7 @@ from infant_pose_ros.data.stills import Stills
 from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.skeleton import FROM_MINI_RGBD, Joint, NUM_KEYPOINTS
+from infant_pose_ros.structures import Camera
 
 NUM_JOINTS = 25
 #: Row of SynthCot-12's 26th joint.
@@ -32,6 +33,9 @@ FRAMES_PER_VIDEO = 1000
 SIZE_WH = (640, 480)
 #: fx, fy, cx, cy of every video, px.
 INTRINSICS = (588.679, 590.257, 322.220, 237.468)
+CAMERA = Camera(*INTRINSICS, *SIZE_WH)
+#: Frames a second of a video that doesn't say.
+DEFAULT_RATE_HZ = 30.0
 #: Split of the method's authors: name -> numbers of videos.
 SPLITS = {'train': tuple(range(1, 9)), 'validation': (9, 10), 'test': (11, 12)}
 #: Head unit of PCKh for each video of MINI-RGBD itself, px.
@@ -144,6 +148,11 @@ class MiniRgbdVideo:
     def num_joints(self) -> int:
         """Rows of each file of joints."""
         return HEAD_TOP_ROW + 1 if self.info else NUM_JOINTS
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames a second."""
+        return self.info.rate_hz if self.info else DEFAULT_RATE_HZ
 
     @property
     def age_months(self) -> float:

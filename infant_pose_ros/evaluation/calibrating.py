@@ -20,6 +20,7 @@ from infant_pose_ros.codecs.uncertainty import (
     SpaceUncertainty,
 )
 from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.data.mini_rgbd import CAMERA
 from infant_pose_ros.evaluation.calibration import squared_distances
 from infant_pose_ros.evaluation.fitting import (
     coverage_factor,
@@ -30,7 +31,7 @@ from infant_pose_ros.evaluation.fitting import (
     scaled_picture,
     scaled_space,
 )
-from infant_pose_ros.evaluation.labelled import CAMERA, LabelledSequence
+from infant_pose_ros.evaluation.labelled import LabelledSequence
 from infant_pose_ros.geometry.cameras import (
     assumed_camera,
     ray_covariances,

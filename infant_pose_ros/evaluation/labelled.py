@@ -11,17 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infant_pose_ros.data.mini_rgbd import INTRINSICS, MiniRgbdVideo, SIZE_WH, SPLITS
+from infant_pose_ros.data.mini_rgbd import CAMERA, MiniRgbdVideo, SPLITS
 from infant_pose_ros.data.stills import read_image
 from infant_pose_ros.errors import DatasetError, InvalidInputError, SourceError
 from infant_pose_ros.evaluation.truth import ClipTruth
 from infant_pose_ros.media.sources import open_source
 from infant_pose_ros.structures import Camera
 
-#: Of sequences in MINI-RGBD's format.
-CAMERA = Camera(*INTRINSICS, *SIZE_WH)
-#: Frames a second of a sequence that doesn't say.
-DEFAULT_RATE_HZ = 30.0
 #: What `infant-pose synth --clip` puts beside a clip.
 _TRUTH_SUFFIX = '_truth.npz'
 
@@ -77,9 +73,8 @@ class _Folder(LabelledSequence):
         if not np.isfinite(video.body_length_m):
             raise DatasetError(f'{folder}: tells no length of the infant; expected '
                                'body_length_m in its sequence.json')
-        rate_hz = video.info.rate_hz if video.info else DEFAULT_RATE_HZ
-        return cls(folder.name, CAMERA, video.body_length_m, rate_hz,
-                   np.array(video.frames) / rate_hz + 1.0, video)
+        return cls(folder.name, CAMERA, video.body_length_m, video.rate_hz,
+                   np.array(video.frames) / video.rate_hz + 1.0, video)
 
     def frames(self) -> Iterator[LabelledFrame]:
         numbers = self.video.frames

@@ -17,7 +17,7 @@ import zlib
 import numpy as np
 
 from infant_pose_ros.config import PipelineSettings
-from infant_pose_ros.data.mini_rgbd import INTRINSICS, MiniRgbdVideo, SIZE_WH, SPLITS
+from infant_pose_ros.data.mini_rgbd import CAMERA, MiniRgbdVideo, SIZE_WH, SPLITS
 from infant_pose_ros.data.stills import read_image
 from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.evaluation.predictions import key_of
@@ -31,13 +31,10 @@ from infant_pose_ros.reading import Candidate, mean_score, PoseReader
 from infant_pose_ros.skeleton import NUM_KEYPOINTS
 from infant_pose_ros.structures import Camera, Pose2D, Pose3D
 
-#: Frames a second of a video that doesn't say.
-DEFAULT_RATE_HZ = 30.0
 #: Settings that change what is read; those of the filters change it only by the crops' places.
 READING_SETTINGS = ('detect_every', 'detection_score_min', 'roi', 'adult_policy',
                     'infant_score_min', 'crop_scale', 'crop_turns', 'keypoint_score_min',
                     'track_score_min')
-CAMERA = Camera(*INTRINSICS, *SIZE_WH)
 _READ = {'keypoints_px': (2,), 'score': (), 'covariance_px2': (2, 2), 'noise_px2': (2, 2)}
 
 
@@ -161,8 +158,7 @@ def record(video: MiniRgbdVideo, settings: PipelineSettings, models: PoseModels,
         DatasetError: a file of the video is missing or malformed.
     """
     count = len(video) if frames is None else min(frames, len(video))
-    rate_hz = video.info.rate_hz if video.info else DEFAULT_RATE_HZ
-    times_s = np.arange(count) / rate_hz
+    times_s = np.arange(count) / video.rate_hz
     read = {name: np.full((count, NUM_KEYPOINTS, *shape), np.nan)
             for name, shape in _READ.items()}
     read['score'][:] = 0.0

@@ -13,10 +13,9 @@ import itertools
 import numpy as np
 
 from infant_pose_ros.data.checksums import SYNTHCOT_NAME
-from infant_pose_ros.data.mini_rgbd import FRAMES_PER_VIDEO, INTRINSICS, SIZE_WH
+from infant_pose_ros.data.mini_rgbd import CAMERA, FRAMES_PER_VIDEO, SIZE_WH
 from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.skeleton import HEAD_SEGMENT, Joint
-from infant_pose_ros.structures import Camera
 from infant_pose_ros.synthetic.body import BodyShape, PosedBodies
 from infant_pose_ros.synthetic.camera import look_at
 from infant_pose_ros.synthetic.light import lamp
@@ -27,7 +26,6 @@ from infant_pose_ros.synthetic.scene import sample_scene, Scene
 VERSION = 1
 RATE_HZ = 30.0
 NUM_FRAMES = FRAMES_PER_VIDEO
-CAMERA = Camera(*INTRINSICS, *SIZE_WH)
 #: Head unit of PCKh over the length of the head segment: about MINI-RGBD's 20 to 30 mm.
 UNIT_SHARE = 0.25
 #: How far a drawn body's age may be from the table's.

@@ -137,7 +137,8 @@ def straight_lifter():
 @pytest.fixture
 def make_recording():
     """Readings of a body that sways by 20 px, with noise of 2 px; truth 1 m away."""
-    from infant_pose_ros.evaluation.temporal_readings import CAMERA, Recording
+    from infant_pose_ros.data.mini_rgbd import CAMERA
+    from infant_pose_ros.evaluation.temporal_readings import Recording
 
     def make(frames, rate_hz=30.0, number=11, noise_px=2.0):
         rng = np.random.default_rng(number)

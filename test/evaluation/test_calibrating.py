@@ -10,6 +10,7 @@ from infant_pose_ros.codecs.uncertainty import (
     USUAL_LOG_HEAT,
 )
 from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.data.mini_rgbd import CAMERA
 from infant_pose_ros.evaluation.calibrating import (
     calibrate_picture,
     calibrate_space,
@@ -24,7 +25,6 @@ from infant_pose_ros.evaluation.calibration_report import (
     SPACES,
     write_report,
 )
-from infant_pose_ros.evaluation.labelled import CAMERA
 from infant_pose_ros.geometry.cameras import project
 from infant_pose_ros.skeleton import ROOT
 from infant_pose_ros.structures import Pose3D

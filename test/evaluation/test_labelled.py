@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from infant_pose_ros.data.mini_rgbd import CAMERA
 from infant_pose_ros.errors import DatasetError
-from infant_pose_ros.evaluation.labelled import CAMERA, open_sequences
+from infant_pose_ros.evaluation.labelled import open_sequences
 from infant_pose_ros.evaluation.truth import ClipTruth
 from infant_pose_ros.media.writer import VideoWriter
 from infant_pose_ros.structures import Camera

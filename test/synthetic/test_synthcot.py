@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 
-from infant_pose_ros.data.mini_rgbd import SPLITS
+from infant_pose_ros.data.mini_rgbd import CAMERA, SPLITS
 from infant_pose_ros.geometry.cameras import project
 from infant_pose_ros.skeleton import Joint
 from infant_pose_ros.synthetic import synthcot
 from infant_pose_ros.synthetic.props import SKIN
 from infant_pose_ros.synthetic.synthcot import (
     AGE_TOLERANCE_MONTHS,
-    CAMERA,
     camera_above,
     frame_scene,
     frames_at,
