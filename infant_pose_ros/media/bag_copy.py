@@ -49,13 +49,16 @@ def check_place_of_bag(folder: Path, source: Path | None = None) -> None:
         raise InvalidInputError(f'bag {folder}: exists and is no bag; move it or name another')
 
 
-def make_way_for_bag(folder: Path) -> None:
+def make_way_for_bag(folder: Path, source: Path | None = None) -> None:
     """Remove an older bag of that name.
 
+    Args:
+        source: the bag that is read meanwhile.
+
     Raises:
-        InvalidInputError: the folder holds something that is no bag.
+        InvalidInputError: the folder holds something that is no bag, or the source.
     """
-    check_place_of_bag(folder)
+    check_place_of_bag(folder, source)
     if folder.exists():
         shutil.rmtree(folder)
 
@@ -79,8 +82,7 @@ def copy_bag(bag: Bag, folder: Path, added: Mapping[str, AddedKeypoints]) -> lis
         SourceError: the bag is damaged.
     """
     rosbag2, typestore = rosbags_modules()
-    check_place_of_bag(folder, bag.path)
-    make_way_for_bag(folder)
+    make_way_for_bag(folder, bag.path)
     plugin = rosbag2.StoragePlugin.MCAP if bag.is_mcap else rosbag2.StoragePlugin.SQLITE3
     writer = rosbag2.Writer(folder, version=BAG_VERSION, storage_plugin=plugin)
     try:
