@@ -62,7 +62,7 @@ def put_in_place(pose: Pose3D, pose_2d: Pose2D, scales: BodyScales, track_id: in
     measured_m = None
     if scales.prior.origin != 'given':
         if depths is not None:
-            measured_m = measured_length(pose, depths, scale.length_m)
+            measured_m = measured_length(pose, depths)
         if measured_m is None and mattress_distance_m > 0:
             measured_m = length_from_mattress(pose, scale.length_m, mattress_distance_m)
         if measured_m is not None and not _is_plausible(measured_m, scales.prior):

@@ -145,8 +145,7 @@ def joint_depths(depth_m: np.ndarray, keypoints_px: np.ndarray, keypoints_m: np.
         body_length_m: crown to heel.
     """
     front, left = trunk_facing(keypoints_m)
-    offset_m = (_SHARES[:, :3] @ (1.0, front, 0.0)
-                + _SHARES[:, 2] * left * _OWN_SIDE) * body_length_m
+    offset_m = (_SHARES[:, :2] @ (1.0, front) + _SHARES[:, 2] * left * _OWN_SIDE) * body_length_m
     seen_m = sample_depth(depth_m, keypoints_px)
     std_m = np.hypot(_SHARES[:, 3] * body_length_m, SENSOR_STD_M)
     return JointDepths(seen_m + offset_m, std_m, offset_m, body_length_m)
@@ -159,15 +158,15 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
-def measured_length(pose: Pose3D, depths: JointDepths, body_length_m: float) -> float | None:
+def measured_length(pose: Pose3D, depths: JointDepths) -> float | None:
     """Crown to heel length, m, at which a pose fits both its picture and its depths.
 
     All of an absolute pose is proportional to the length that it was lifted with, its distance
     too; so each joint whose surface is seen tells the length, and the weighted median is taken.
 
     Args:
-        pose: absolute, lifted with `body_length_m`.
-        depths: of its joints, for `body_length_m`.
+        pose: absolute, lifted with the length that `depths` are for.
+        depths: of its joints.
 
     Returns:
         None with fewer than `MIN_DEPTHS` joints.
@@ -178,8 +177,8 @@ def measured_length(pose: Pose3D, depths: JointDepths, body_length_m: float) -> 
     if known.sum() < MIN_DEPTHS:
         return None
     seen_m = (depths.depth_m - depths.offset_m)[known]
-    std_m = np.hypot(depths.std_m, _SHARES[:, 4] * body_length_m)[known]
-    return body_length_m * weighted_median(seen_m / surface_m[known], 1 / std_m)
+    std_m = np.hypot(depths.std_m, _SHARES[:, 4] * depths.body_length_m)[known]
+    return depths.body_length_m * weighted_median(seen_m / surface_m[known], 1 / std_m)
 
 
 def fuse_depth(pose: Pose3D, depths: JointDepths, scale_std: float = 0.0
