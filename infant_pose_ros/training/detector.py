@@ -36,6 +36,8 @@ from infant_pose_ros.training.transfer import load_start
 
 #: LSPet's boxes go around keypoints: widen them to the person, as MPII's rule does.
 _ADULT_PADDING = 0.12
+#: Boxes that score less do not count when a network is looked at.
+_SCORE_MIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -104,51 +106,40 @@ def collate(batch):
     return [item[0] for item in batch], [item[1] for item in batch]
 
 
-def best_boxes(network: torch.nn.Module, dataset: BoxDataset,
-               score_min: float = 0.5) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The best box (N, 4) that scores at least `score_min`, NaN where none; true boxes (K, 4)."""
+def _answers(network: torch.nn.Module, dataset: BoxDataset
+             ) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Boxes (N, 4) that score at least `_SCORE_MIN`, the best first, and true ones (K, 4)."""
     device = next((values.device for values in network.parameters()), torch.device('cpu'))
     network.eval()
-    found, truth = np.full((len(dataset), 4), np.nan), []
+    answers = []
     with torch.inference_mode():
         for index in range(len(dataset)):
             image, target = dataset[index]
             output = network([image.to(device)])[0]
-            boxes = output['boxes'][output['scores'] >= score_min].float().cpu().numpy()
-            if len(boxes):
-                found[index] = boxes[0]
-            truth.append(target['boxes'].numpy())
-    return found, truth
+            boxes = output['boxes'][output['scores'] >= _SCORE_MIN].float().cpu().numpy()
+            answers.append((boxes, target['boxes'].numpy()))
+    return answers
 
 
 def evaluate_detector(network: torch.nn.Module, dataset: BoxDataset) -> dict[str, float]:
     """Mean IoU of the best box (0 where there is none) and share of pictures with a good one."""
-    found, truth = best_boxes(network, dataset)
-    overlaps = np.array([
-        box_iou(box[None], boxes).max() if np.isfinite(box).all() and len(boxes) else 0.0
-        for box, boxes in zip(found, truth)])
+    overlaps = np.array([box_iou(boxes[:1], truth).max(initial=0.0)
+                         for boxes, truth in _answers(network, dataset)])
     return {'iou': float(overlaps.mean()), 'found': float((overlaps > 0.5).mean())}
 
 
 def false_share(network: torch.nn.Module, dataset: BoxDataset) -> float:
     """Share of pictures in which the detector sees an infant."""
-    return float(np.isfinite(best_boxes(network, dataset)[0][:, 0]).mean())
+    return float(np.mean([len(boxes) > 0 for boxes, _ in _answers(network, dataset)]))
 
 
-def evaluate_company(network: torch.nn.Module, dataset: BoxDataset,
-                     score_min: float = 0.5) -> dict[str, float]:
+def evaluate_company(network: torch.nn.Module, dataset: BoxDataset) -> dict[str, float]:
     """Of infants that lie side by side: the share found, and of boxes that hold no single one."""
-    device = next((values.device for values in network.parameters()), torch.device('cpu'))
-    network.eval()
     found, wrong, num_true, num_boxes = 0, 0, 0, 0
-    with torch.inference_mode():
-        for index in range(len(dataset)):
-            image, target = dataset[index]
-            output = network([image.to(device)])[0]
-            boxes = output['boxes'][output['scores'] >= score_min].float().cpu().numpy()
-            is_good = box_iou(boxes, target['boxes'].numpy()) > 0.5
-            found, wrong = found + is_good.any(0).sum(), wrong + (~is_good.any(1)).sum()
-            num_true, num_boxes = num_true + len(target['boxes']), num_boxes + len(boxes)
+    for boxes, truth in _answers(network, dataset):
+        is_good = box_iou(boxes, truth) > 0.5
+        found, wrong = found + is_good.any(0).sum(), wrong + (~is_good.any(1)).sum()
+        num_true, num_boxes = num_true + len(truth), num_boxes + len(boxes)
     return {'company_found': float(found / max(num_true, 1)),
             'company_wrong': float(wrong / max(num_boxes, 1))}
 

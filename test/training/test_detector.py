@@ -10,6 +10,7 @@ from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.models.checkpoints import load_checkpoint
 from infant_pose_ros.training.detector import (
     DetectorRecipe,
+    evaluate_company,
     evaluate_detector,
     false_share,
     train_detector,
@@ -39,6 +40,17 @@ def test_others_that_pass_for_infants_by_hand(stills_folder):
     assert false_share(answer([[0.0, 0, 9, 9]], [0.6]), dataset) == 1.0
     assert false_share(answer([[0.0, 0, 9, 9]], [0.4]), dataset) == 0.0
     assert false_share(answer(np.zeros((0, 4), np.float32).tolist(), []), dataset) == 0.0
+
+
+def test_infants_side_by_side_by_hand(stills_folder):
+    dataset = BoxDataset(Stills.open(stills_folder), (160, 120), False)  # truth 50 30 110 90
+    own, beside, unsure = [50.0, 30, 110, 90], [50.0, 30, 140, 120], [0.0, 0, 9, 9]
+    figures = evaluate_company(answer([own, beside, unsure], [0.9, 0.8, 0.4]), dataset)
+    assert figures == {'company_found': 1.0, 'company_wrong': 0.5}
+    figures = evaluate_company(answer([beside], [0.9]), dataset)
+    assert figures == {'company_found': 0.0, 'company_wrong': 1.0}
+    figures = evaluate_company(answer([unsure], [0.4]), dataset)
+    assert figures == {'company_found': 0.0, 'company_wrong': 0.0}
 
 
 def recipe(stills_folder, **changes) -> DetectorRecipe:
