@@ -34,6 +34,9 @@ FIELDS: tuple[tuple[str, str], ...] = (
 KEYPOINT_DTYPE = np.dtype(list(FIELDS))
 #: The numbers of sensor_msgs/PointField's types, by NumPy's codes.
 POINT_FIELD_TYPES = {'i1': 1, 'u1': 2, 'i2': 3, 'u2': 4, 'i4': 5, 'u4': 6, 'f4': 7, 'f8': 8}
+#: Name, offset and datatype of each sensor_msgs/PointField of the message.
+POINT_FIELDS = tuple((name, KEYPOINT_DTYPE.fields[name][1], POINT_FIELD_TYPES[code.lstrip('<')])
+                     for name, code in FIELDS)
 
 _DTYPES = {datatype: code for code, datatype in POINT_FIELD_TYPES.items()}
 

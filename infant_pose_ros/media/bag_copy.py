@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from infant_pose_ros.codecs.keypoint_clouds import FIELDS, KEYPOINT_DTYPE, POINT_FIELD_TYPES
+from infant_pose_ros.codecs.keypoint_clouds import KEYPOINT_DTYPE, POINT_FIELDS
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.media.bags import Bag, is_bag, rosbags_modules
 from infant_pose_ros.skeleton import NUM_KEYPOINTS
@@ -142,8 +142,7 @@ def keypoint_cloud(typestore, header: Any, infants: np.ndarray) -> Any:
     step = KEYPOINT_DTYPE.itemsize
     return types[POINT_CLOUD](
         header=header, height=len(infants), width=NUM_KEYPOINTS,
-        fields=[field(name=name, offset=KEYPOINT_DTYPE.fields[name][1],
-                      datatype=POINT_FIELD_TYPES[code.lstrip('<')], count=1)
-                for name, code in FIELDS],
+        fields=[field(name=name, offset=offset, datatype=datatype, count=1)
+                for name, offset, datatype in POINT_FIELDS],
         is_bigendian=False, point_step=step, row_step=step * NUM_KEYPOINTS,
         data=np.frombuffer(infants.tobytes(), dtype=np.uint8), is_dense=False)

@@ -11,10 +11,9 @@ from infant_pose_ros.codecs.keypoint_clouds import (
     decode_keypoints as decode_keypoints,
 )
 from infant_pose_ros.codecs.keypoint_clouds import (
-    FIELDS,
     KEYPOINT_DTYPE,
     keypoint_rows,
-    POINT_FIELD_TYPES,
+    POINT_FIELDS,
 )
 from infant_pose_ros.skeleton import NUM_KEYPOINTS
 from infant_pose_ros.structures import FrameResult
@@ -26,8 +25,7 @@ def encode_keypoints(result: FrameResult, header: Header, raw: bool = False) -> 
     step = KEYPOINT_DTYPE.itemsize
     return PointCloud2(
         header=header, height=len(rows), width=NUM_KEYPOINTS, is_bigendian=False,
-        fields=[PointField(name=name, offset=KEYPOINT_DTYPE.fields[name][1], count=1,
-                           datatype=POINT_FIELD_TYPES[code.lstrip('<')])
-                for name, code in FIELDS],
+        fields=[PointField(name=name, offset=offset, datatype=datatype, count=1)
+                for name, offset, datatype in POINT_FIELDS],
         point_step=step, row_step=step * NUM_KEYPOINTS, is_dense=False,
         data=array.array('B', rows.tobytes()))
