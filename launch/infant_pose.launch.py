@@ -23,6 +23,7 @@ ARGUMENTS = (
     ('image', '/camera/image', 'Topic of the camera pictures: as the camera takes them, not '
      "rectified, for CameraInfo's K and D describe those."),
     ('camera_info', '/camera/camera_info', 'Topic of their CameraInfo.'),
+    ('depth', '/camera/depth', 'Topic of the depth pictures registered to them, for use_depth.'),
     ('image_transport', '', "'raw' or 'compressed' (then <image>/compressed is subscribed to)."),
     ('camera_name', '', 'Name of the camera in markers and diagnostics: one for each camera.'),
     ('namespace', '', 'Namespace of the nodes: one for each camera.'),
@@ -32,6 +33,7 @@ ARGUMENTS = (
     ('device', '', "Where the networks run: 'auto', 'cpu', 'cuda' or 'cuda:N'."),
     ('body_length_m', '', 'Crown to heel length of the infant, m: the scale of 3D.'),
     ('age_months', '', 'Its age, for the scale where no length is known.'),
+    ('use_depth', '', 'Correct 3D by the depth pictures.'),
     ('max_age_ms', '', 'Older frames are dropped, ms; 0 keeps all.'),
     ('overlay', 'true', 'Draw the skeleton over the pictures (overlay_node).'),
     ('rviz', 'false', 'Start RViz.'),
@@ -43,7 +45,7 @@ ARGUMENTS = (
 # Arguments that set a parameter of that name, with its type.
 POSE_PARAMETERS = (
     ('image_transport', str), ('camera_name', str), ('use_sim_time', bool), ('device', str),
-    ('body_length_m', float), ('age_months', float), ('max_age_ms', float))
+    ('body_length_m', float), ('age_months', float), ('use_depth', bool), ('max_age_ms', float))
 OVERLAY_PARAMETERS = (('image_transport', str), ('use_sim_time', bool))
 RVIZ_PARAMETERS = (('use_sim_time', bool),)
 
@@ -69,7 +71,8 @@ def make_nodes(context):
     return [
         Node(package=PACKAGE, executable='pose_node', name='pose_node', namespace=namespace,
              output='screen', parameters=[params_file, *given(context, POSE_PARAMETERS)],
-             remappings=[*pictures, ('camera_info', LaunchConfiguration('camera_info'))]),
+             remappings=[*pictures, *((name, LaunchConfiguration(name))
+                                      for name in ('camera_info', 'depth'))]),
         Node(package=PACKAGE, executable='overlay_node', name='overlay_node',
              namespace=namespace, output='screen',
              parameters=[params_file, *given(context, OVERLAY_PARAMETERS)],

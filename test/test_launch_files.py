@@ -124,6 +124,15 @@ def test_what_is_given_comes_after_params_file(launch_file, tmp_path):
                          for name, value_type in expected[executable].items()}
 
 
+def test_every_topic_of_the_camera_can_be_named(launch_file, tmp_path):
+    (tmp_path / 'own.yaml').touch()
+    node = nodes_of(launch_file, tmp_path / 'own.yaml').get('pose_node')
+    if node:                                 # which the other launch file includes
+        topics = dict(node.options['remappings'])
+        for name in ('image', 'camera_info', 'depth'):
+            assert topics[name].arguments == (name,)
+
+
 def test_a_params_file_that_is_not_there_is_named(launch_file, tmp_path):
     if launch_file[0] == 'infant_pose':      # which the other one includes
         with pytest.raises(FileNotFoundError, match='none.yaml'):
