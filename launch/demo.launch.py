@@ -1,4 +1,4 @@
-"""infant_pose.launch.py on a video, a folder of pictures or a webcam in place of a camera."""
+"""infant_pose.launch.py on a video, pictures, a bag or a webcam in place of a camera."""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
@@ -15,7 +15,7 @@ SHARE = FindPackageShare(PACKAGE)
 # Name, default and description. An empty default leaves the choice to params_file. The other
 # arguments of infant_pose.launch.py can be given as well.
 ARGUMENTS = (
-    ('source', '', 'Video file, folder of pictures or webcam; by default the bundled clip.'),
+    ('source', '', 'Video file, folder of pictures, bag or webcam; by default the bundled clip.'),
     ('rate_hz', '', "Pictures a second; by default the source's own rate."),
     ('loop', '', 'Begin again at the end of the source.'),
     ('rviz', 'true', 'Start RViz.'),
