@@ -23,6 +23,17 @@ STORE_EVERY = 100
 
 _SHAPES = {'keypoints_px': (NUM_KEYPOINTS, 2), 'score': (NUM_KEYPOINTS,), 'box_xyxy': (4,),
            'box_score': (), 'keypoints_m': (NUM_KEYPOINTS, 3)}
+#: What reading a damaged .npz, or one of another form, may raise.
+LOAD_ERRORS = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error)
+
+
+def save_arrays(path: Path, **arrays: object) -> None:
+    """Write a compressed .npz at one stroke; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + '.tmp')
+    with part.open('wb') as file:
+        np.savez_compressed(file, **arrays)
+    part.replace(path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +73,8 @@ class Predictions:
 
     def save(self, path: Path, done: int | None = None) -> None:
         """Write a compressed .npz at one stroke; `done`: how many frames are (default: all)."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + '.tmp')
-        arrays = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        with part.open('wb') as file:
-            np.savez_compressed(file, done=len(self) if done is None else done, **arrays)
-        part.replace(path)
+        save_arrays(path, done=len(self) if done is None else done,
+                    **{spec.name: getattr(self, spec.name) for spec in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> tuple[Predictions, int]:
@@ -82,8 +89,7 @@ class Predictions:
                         int(content['done']))
         except DatasetError as error:
             raise DatasetError(f'{path}: {error}') from error
-        except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile,
-                zlib.error) as error:
+        except LOAD_ERRORS as error:
             raise DatasetError(f'{path}: no predictions of `infant-pose evaluate` ({error}); '
                                'delete the file and evaluate again') from error
 

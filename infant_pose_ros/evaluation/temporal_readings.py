@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 import hashlib
 from pathlib import Path
-import zipfile
-import zlib
 
 import numpy as np
 
@@ -20,7 +18,7 @@ from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.data.mini_rgbd import CAMERA, MiniRgbdVideo, SIZE_WH, SPLITS
 from infant_pose_ros.data.stills import read_image
 from infant_pose_ros.errors import DatasetError
-from infant_pose_ros.evaluation.predictions import key_of
+from infant_pose_ros.evaluation.predictions import key_of, LOAD_ERRORS, save_arrays
 from infant_pose_ros.filtering.scale import BodyScales
 from infant_pose_ros.filtering.tracks import PoseTracker, seen_keypoints, TrackEstimate
 from infant_pose_ros.following import MIN_SEEN_KEYPOINTS
@@ -202,11 +200,7 @@ _STORED = ('number', 'body_length_m', 'times_s', 'truth_px', 'truth_m', *_READ)
 
 def save_recording(recording: Recording, path: Path) -> None:
     """Write a compressed .npz at one stroke."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + '.tmp')
-    with part.open('wb') as file:
-        np.savez_compressed(file, **{name: getattr(recording, name) for name in _STORED})
-    part.replace(path)
+    save_arrays(path, **{name: getattr(recording, name) for name in _STORED})
 
 
 def load_recording(path: Path) -> Recording:
@@ -218,7 +212,7 @@ def load_recording(path: Path) -> Recording:
     try:
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: content[name] for name in _STORED}
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except LOAD_ERRORS as error:
         raise DatasetError(f'{path}: no readings of `infant-pose evaluate --temporal` ({error}); '
                            'delete the file and evaluate again') from error
     return Recording(**{**arrays, 'number': int(arrays['number']),
