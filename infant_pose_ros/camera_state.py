@@ -65,7 +65,7 @@ class CameraState:
 
     def choose_main(self, infants: list[TrackedInfant]) -> None:
         """The main infant stays so while its track lives, seen or not; then comes the best."""
-        if self.main_track not in {track.id for track in self.tracker.tracks}:
+        if self.main_track not in self.tracker.ids:
             best = max(infants, key=lambda infant: infant.score.mean(), default=None)
             self.main_track = best.track if best else 0
 
@@ -82,8 +82,7 @@ class CameraState:
         has_room = len(tracks) < settings.max_infants
         return bool(tracks) and not any(self.misses.values()) and not self.hidden and all(
             track.score >= settings.track_score_min for track in tracks) and not (
-                has_room and any(person.track for person in self.people.missing(
-                    {track.id for track in tracks})))
+                has_room and any(person.track for person in self.people.missing(self.tracker.ids)))
 
     def forget(self, people: bool = False) -> None:
         """Begin anew, as if no frame had come; with `people` their ids are forgotten, too."""

@@ -62,7 +62,7 @@ class Following:
     def candidates(self, reader: PoseReader, detections: Sequence[Detection] | None
                    ) -> list[Candidate]:
         """Whom to read, and in which crops; tracks with nothing to follow end here."""
-        found = self.credible(detections)
+        found = self._credible(detections)
         tracks = [Candidate([], track) for track in self._state.tracker.tracks]
         matched, astray = match_detections(
             tracks, found, self._state, reader, self._settings.track_score_min)
@@ -81,14 +81,10 @@ class Following:
         room = max(self._settings.max_infants - sum(
             not self._is_adult(candidate.track.id) for candidate in tracks), 0)
         fresh = fresh[:room + EXTRA_READINGS if room else 0]
-        return tracks + self.newcomers(reader, fresh)
+        return tracks + [Candidate(reader.turned_crops(detection), is_confirmed=True)
+                         for detection in fresh]
 
-    def newcomers(self, reader: PoseReader, detections: Sequence[Detection]) -> list[Candidate]:
-        """Detections to read in all turns."""
-        return [Candidate(reader.turned_crops(detection), is_confirmed=True)
-                for detection in detections]
-
-    def credible(self, detections: Sequence[Detection] | None) -> list[Detection]:
+    def _credible(self, detections: Sequence[Detection] | None) -> list[Detection]:
         """Detections that score enough, inside of the region of interest."""
         return [detection for detection in detections or ()
                 if detection.score >= self._settings.detection_score_min
@@ -113,8 +109,7 @@ class Following:
                 ) -> tuple[TrackedInfant, ...]:
         """Feed the tracks, begin and end some, and tell of those that live, the main one first."""
         state, tracker = self._state, self._state.tracker
-        state.people.forget(self._stamp_s, self._settings.id_max_s, self._size_wh,
-                            {track.id for track in tracker.tracks})
+        state.people.forget(self._stamp_s, self._settings.id_max_s, self._size_wh, tracker.ids)
         if detections is not None:
             state.people.look_again()
         self._end_refuted(candidates, detections)
@@ -127,12 +122,11 @@ class Following:
         chosen = {self._own_id(track_id, candidate): candidate
                   for track_id, (candidate, _) in by_track.items()}
         chosen |= self._begun(newcomers)
-        alive = {track.id for track in tracker.tracks}
-        chosen = {track_id: one for track_id, one in chosen.items() if track_id in alive}
+        chosen = {track_id: one for track_id, one in chosen.items() if track_id in tracker.ids}
         state.note_placed(chosen, self._stamp_s)
         infants = self._infants(chosen)
         ended = set(tracker.end_stale())
-        alive = {track.id for track in tracker.tracks}
+        alive = set(tracker.ids)
         state.misses = {key: count for key, count in state.misses.items() if key in alive}
         state.hidden = alive - set(chosen)
         infants = [infant for infant in infants if infant.track not in ended]
@@ -145,7 +139,7 @@ class Following:
         """End tracks that a look at the picture says to follow no infant."""
         if detections is None:
             return
-        state, elsewhere = self._state, bool(self.credible(detections))
+        state, elsewhere = self._state, bool(self._credible(detections))
         for candidate in candidates:
             track = candidate.track
             if track is None:
@@ -168,7 +162,7 @@ class Following:
         Returns:
             By track its reading and whether that is somewhere else than the track; newcomers.
         """
-        alive = {track.id: track for track in self._state.tracker.tracks}
+        alive = self._state.tracker.ids
         living = [candidate for candidate in candidates if candidate.track is None
                   or candidate.track.id in alive and not self._is_away(candidate)]
         if not living:
@@ -216,7 +210,7 @@ class Following:
         state, begun = self._state, {}
         if not newcomers:
             return begun
-        living = {track.id for track in state.tracker.tracks}
+        living = state.tracker.ids
         known = state.people.recognise(
             np.stack([candidate.pose_2d.keypoints_px for candidate in newcomers]),
             self._stamp_s, living)
@@ -240,7 +234,7 @@ class Following:
                 continue
             if not is_adult:
                 self._make_room()
-            if len(state.tracker.tracks) >= self._settings.max_infants:
+            if len(state.tracker.ids) >= self._settings.max_infants:
                 continue
             person.track = state.tracker.begin(
                 candidate.pose_2d, candidate.pose_3d, person.track or None).id
@@ -249,7 +243,7 @@ class Following:
 
     def _has_room_for_adult(self) -> bool:
         """Whether an adult may be followed: an infant that is missing keeps its place."""
-        living = {track.id for track in self._state.tracker.tracks}
+        living = self._state.tracker.ids
         awaited = sum(person.track != 0 and not self._looks_adult(person)
                       for person in self._state.people.missing(living))
         return self._settings.adult_policy != 'refuse' and (
@@ -280,7 +274,7 @@ class Following:
         """The id of whom a track reads: an infant that was hidden may be read by the track of
         one who was in the way.
         """
-        state, living = self._state, {track.id for track in self._state.tracker.tracks}
+        state, living = self._state, self._state.tracker.ids
         person = state.people.of(track_id)
         if track_id not in living or person is None or not person.is_clearing:
             return track_id
