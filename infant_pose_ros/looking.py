@@ -14,8 +14,8 @@ from infant_pose_ros.structures import Detection
 UNSURE_DETECT_EVERY = 5
 #: A picture whose channels span fewer grey levels than this shows nothing.
 MIN_CONTRAST = 12
-#: The detector sees so much more around the region of interest, shares of its sides, and a track
-#: may leave it by as much, shares of the picture's.
+#: The detector sees so much more around the region of interest, and the middle of a track may
+#: leave it by so much; shares of the region's sides.
 ROI_MARGIN, ROI_SLACK = 0.1, 0.02
 
 View = tuple[int, int, int, int]
