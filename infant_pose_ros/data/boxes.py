@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from infant_pose_ros.data.company import Company
-from infant_pose_ros.data.crops import recolour
+from infant_pose_ros.data.crops import recolour, softened
 from infant_pose_ros.data.stills import read_image, Stills
 
 #: Smallest side of a strip beside the infant that serves as a picture of nobody, px.
@@ -102,9 +102,8 @@ class BoxDataset(Dataset):
         # Boxes are measured at the edges of pixels, warpAffine counts from their centres.
         matrix = np.column_stack([scale * np.eye(2), shift + (scale - 1) / 2])
         border = tuple(int(v) for v in rng.integers(0, 256, 3)) if self.augment else (0, 0, 0)
-        if scale < 0.7:
-            image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)
-        image = cv2.warpAffine(image, matrix, (width, height), borderValue=border)
+        image = cv2.warpAffine(softened(image, scale), matrix, (width, height),
+                               borderValue=border)
         moved = boxes * scale + np.tile(shift, 2)
         inside = np.clip(moved, 0, [width, height, width, height])
         areas, seen = (np.prod(np.maximum(each[:, 2:] - each[:, :2], 0), axis=1)

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from infant_pose_ros.data.crops import softened
 from infant_pose_ros.data.stills import read_image, Stills
 from infant_pose_ros.errors import DatasetError
 
@@ -81,10 +82,8 @@ class Company:
         linear = np.array([[cos, -sin], [sin, cos]])
         centre = np.array([columns[0] + columns[-1], rows[0] + rows[-1]]) / 2
         matrix = np.column_stack([linear, (reach - 1) / 2 - linear @ centre])
-        if scale < 0.7:
-            image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)
         person, mask = (cv2.warpAffine(picture, matrix, (reach, reach)) for picture in
-                        (image, mask))
+                        (softened(image, scale), mask))
         rows, columns = np.flatnonzero(mask.max(1) > 127), np.flatnonzero(mask.max(0) > 127)
         inner = np.s_[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
         return person[inner], mask[inner].astype(np.float32) / 255

@@ -22,6 +22,11 @@ def whole_crop(size_wh: tuple[int, int], input_size: int) -> Crop:
     return Crop((np.array(size_wh) - 1) / 2, float(max(size_wh)), 0.0, input_size)
 
 
+def softened(image: np.ndarray, scale: float) -> np.ndarray:
+    """A picture without the detail that would alias where it is scaled by `scale`."""
+    return cv2.GaussianBlur(image, (0, 0), 0.35 / scale) if scale < 0.7 else image
+
+
 def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change light, colour, sharpness and noise of an RGB uint8 picture, at times hide a part."""
     if rng.random() < 0.15:
