@@ -10,6 +10,7 @@ from collections.abc import Callable
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+import re
 import typing
 from typing import Any
 
@@ -19,6 +20,8 @@ from infant_pose_ros.errors import SettingsError
 
 #: A region of interest has at least this share of the picture's width and height.
 SMALLEST_ROI = 0.05
+#: What a camera may be called: it stands in topic names.
+CAMERA_NAME = re.compile(r'[A-Za-z](_?[A-Za-z0-9])*')
 
 
 def setting(default, description: str, *, low=None, high=None, choices=None,
@@ -80,6 +83,22 @@ def parse_roi(text: str) -> tuple[float, float, float, float] | None:
         raise ValueError(f'{text!r}: x1 < x2 and y1 < y2 must differ by {SMALLEST_ROI} or more; '
                          f'{form}')
     return x1, y1, x2, y2
+
+
+def parse_cameras(text: str) -> tuple[str, ...]:
+    """The names in 'left,right'; none where it is empty.
+
+    Raises:
+        ValueError: a name that no topic may have, or one that stands there twice.
+    """
+    names = tuple(name.strip() for name in text.split(',')) if text.strip() else ()
+    for name in names:
+        if not CAMERA_NAME.fullmatch(name):
+            raise ValueError(f'{name!r} in {text!r}: expected letters, digits and single _, '
+                             "beginning with a letter, such as 'left,right'")
+    if len(set(names)) < len(names):
+        raise ValueError(f'{text!r}: each camera needs a name of its own')
+    return names
 
 
 class Settings:
@@ -146,6 +165,10 @@ class PipelineSettings(Settings):
     precision: str = setting(
         'auto', "Number format of the networks: 'auto' takes fp16 on a GPU and fp32 on a CPU.",
         choices=('auto', 'fp32', 'fp16', 'bf16'), read_only=True)
+    gpu_oom_policy: str = setting(
+        'cpu', "What happens when the GPU's memory runs out: 'cpu' goes on with the networks on "
+        "the CPU, slower, and says so; 'fail' lets the frame, or configure, fail.",
+        choices=('cpu', 'fail'))
     num_threads: int = setting(
         0, 'CPU threads of the networks; 0 leaves the choice to PyTorch.', low=0, high=256,
         read_only=True)
@@ -235,6 +258,17 @@ class PoseNodeSettings(PipelineSettings):
     camera_name: str = setting(
         'camera', 'Name of the camera: namespace of its markers and key of its state.',
         read_only=True)
+    cameras: str = setting(
+        '', "Names of several cameras, separated by commas: 'left,right'. Each has its topics "
+        "under its name (`left/image`, `~/left/keypoints`). Empty: one camera, camera_name, whose "
+        'topics have no such prefix.', read_only=True, check=parse_cameras)
+    max_batch: int = setting(
+        0, 'Frames of several cameras that go through the networks at once, at most; 0 takes all '
+        'that wait.', low=0, high=64)
+    deterministic: bool = setting(
+        False, 'Answer every frame, in order, each with the CameraInfo of its own stamp, and wait '
+        'for every look of the detector: the same bag gives the same poses, however fast the '
+        'machine is. For recordings: results lag where it is too slow.', read_only=True)
     image_transport: str = setting(
         'raw', "'raw' subscribes to `image`, 'compressed' to `image/compressed`.",
         choices=('raw', 'compressed'), read_only=True)
@@ -252,6 +286,9 @@ class PoseNodeSettings(PipelineSettings):
         'all.', low=0.0, high=3.6e6)
     no_image_warn_s: float = setting(
         2.0, 'Without an image for longer, diagnostics warn, s.', low=0.1, high=3600.0)
+    no_infant_warn_s: float = setting(
+        30.0, 'Without an infant in view for longer, diagnostics warn, s; 0 never does.',
+        low=0.0, high=86400.0)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from infant_pose_ros.config import parse_roi, PipelineSettings
+from infant_pose_ros.config import parse_cameras, parse_roi, PipelineSettings, PoseNodeSettings
 from infant_pose_ros.errors import SettingsError
 
 
@@ -30,3 +30,18 @@ def test_a_bad_region_is_refused_with_the_reason(roi, reason):
 def test_a_region_is_text():
     with pytest.raises(SettingsError, match='roi: expected str'):
         PipelineSettings(roi=0.5)
+
+
+def test_camera_names_are_read_without_their_spaces():
+    assert parse_cameras('left, right_2') == ('left', 'right_2')
+    assert parse_cameras('') == parse_cameras('  ') == ()
+    assert PoseNodeSettings(cameras='left,right').cameras == 'left,right'
+
+
+@pytest.mark.parametrize('names, reason', [
+    ('left,left', 'a name of its own'), ('left,', "''"), ('2nd', "'2nd'"), ('a/b', "'a/b'"),
+    ('a__b', "'a__b'"), ('a_', "'a_'"), ('käfer', "'käfer'")])
+def test_a_camera_name_that_no_topic_may_have_is_refused(names, reason):
+    with pytest.raises(SettingsError, match='^cameras: ') as error:
+        PoseNodeSettings(cameras=names)
+    assert reason in str(error.value)
