@@ -1,20 +1,17 @@
-"""Nodes as child processes, and the DDS environment that they share.
-
-Run as a module, it is the child: `python -m infant_pose_ros.ros.processes PARENT NODE ...`.
-"""
+"""Nodes as child processes, and the DDS environment that they share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-import ctypes
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 import os
 from pathlib import Path
-import runpy
 import signal
 import subprocess
 import sys
 import time
 
+from infant_pose_ros.entry import SIGNALS
 from infant_pose_ros.errors import InfantPoseError
 
 #: Domains that every platform's ports allow.
@@ -22,7 +19,6 @@ NUM_DOMAINS = 101
 #: How long a node may take to end after SIGINT, s.
 END_TIMEOUT_S = 10.0
 PACKAGE = 'infant_pose_ros'
-_PR_SET_PDEATHSIG = 1
 
 
 class NodeDiedError(InfantPoseError):
@@ -74,6 +70,16 @@ def ros_arguments(parameters: Mapping[str, object], remaps: Mapping[str, str]) -
     return arguments
 
 
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """A child started in here gets signals only once it lets them in, with an answer ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class NodeProcesses:
     """Children that all end when the `with` block does, whatever happens in it.
 
@@ -87,19 +93,29 @@ class NodeProcesses:
         self._environment = {**os.environ, **environment, 'PYTHONUNBUFFERED': '1'}
         self._children: dict[str, subprocess.Popen] = {}
 
-    def start(self, name: str, arguments: Sequence[str]) -> None:
+    def start(self, name: str, arguments: Sequence[str], node: str = '') -> None:
         """Start `infant_pose_ros.nodes.<name>` with the Python that runs now.
 
         It gets a session of its own: Ctrl-C reaches the parent only, which then ends all in
         order. On Linux it also ends when the parent is killed.
+
+        Args:
+            name: of the child and its log; a child that has ended may be started again, and its
+                log goes on.
+            node: the node's module, where several children run the same one.
         """
         self._log_folder.mkdir(parents=True, exist_ok=True)
-        with open(self.log_path(name), 'wb') as log:
+        mode = 'ab' if name in self._children else 'wb'
+        with open(self.log_path(name), mode) as log, _blocked_signals():
             self._children[name] = subprocess.Popen(
-                [sys.executable, '-m', f'{PACKAGE}.ros.processes', str(os.getpid()), name,
+                [sys.executable, '-m', f'{PACKAGE}.entry', str(os.getpid()), node or name,
                  *arguments],
                 env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True)
+
+    def child(self, name: str) -> subprocess.Popen:
+        """The process of that name, the last one that was started."""
+        return self._children[name]
 
     def log_path(self, name: str) -> Path:
         """Where a child's output goes."""
@@ -150,23 +166,3 @@ class NodeProcesses:
 
     def __exit__(self, *_exc_info) -> None:
         self.stop()
-
-
-def end_with_parent(parent_id: int) -> None:
-    """Ask Linux to send this process SIGTERM when its parent ends; elsewhere, do nothing."""
-    if sys.platform == 'linux':
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent_id:
-            raise SystemExit('the parent process has ended')
-
-
-def main() -> None:
-    """Be the child: run the node's module as if it had been started itself."""
-    parent_id, name = int(sys.argv[1]), sys.argv[2]
-    end_with_parent(parent_id)
-    sys.argv[1:] = sys.argv[3:]
-    runpy.run_module(f'{PACKAGE}.nodes.{name}', run_name='__main__', alter_sys=True)
-
-
-if __name__ == '__main__':
-    main()

@@ -1,0 +1,178 @@
+"""What a soak's records show: growth, drift, recoveries, accounts. Knows no rclpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from infant_pose_ros.ros.soak_ledger import EpochAccount
+
+#: Memory may grow by this share after warm-up.
+GROWTH_MAX = 0.01
+#: Threads and open files may be this many more at the end.
+EXTRA_HANDLES = 8
+#: A process is warm after this long, and is judged from so much time after that, s.
+LIFE_WARM_UP_S, LIFE_JUDGED_S = 20.0, 60.0
+#: The first and the last part that are compared, as a share of what is judged.
+PART = 1.0 / 3.0
+#: The median age may become so much longer: a factor, and ms on top.
+DRIFT_FACTOR, DRIFT_MS = 1.5, 20.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One look at a process; `memory_mb` is resident, `shared_mb` the share of it that is DDS's
+    shared memory; `cpu_s` is what it has used since it started.
+    """
+
+    at_s: float
+    memory_mb: float
+    shared_mb: float
+    threads: int
+    files: int
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Life:
+    """What was seen of one process, from its start to its end."""
+
+    node: str
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """First against last part of a life after warm-up, medians; None: too short to judge.
+
+    Attributes:
+        judged_s: how long that was. memory_mb, shared_mb, threads, files: (first, last).
+        cpu_share: CPU time over time, 1 is one core.
+    """
+
+    node: str
+    judged_s: float
+    memory_mb: tuple[float, float]
+    shared_mb: tuple[float, float]
+    threads: tuple[float, float]
+    files: tuple[float, float]
+    cpu_share: float
+
+    @property
+    def share(self) -> float:
+        """How much memory grew, 0.01 is 1 %."""
+        return self.memory_mb[1] / self.memory_mb[0] - 1.0
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """One fault: when it was injected, what it was, and what became of it.
+
+    Attributes:
+        at_s: since the run began. recovered_s: None: not within `limit_s`.
+        expected: names that /diagnostics should show; shown: those among them that it did show.
+        problem: what else went wrong; '' if nothing.
+    """
+
+    at_s: float
+    kind: str
+    detail: str
+    recovered_s: float | None
+    limit_s: float
+    expected: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    problem: str = ''
+
+
+@dataclass(frozen=True)
+class AgeWindow:
+    """Ages of the answers in a time without faults."""
+
+    at_s: float
+    p50_ms: float
+    p95_ms: float
+    answers: int
+    seconds: float
+
+
+def growth_of(life: Life, warm_s: float = -float('inf')) -> Growth | None:
+    """First against last part of a life.
+
+    Args:
+        warm_s: nothing before this counts.
+
+    Returns:
+        None where too little of it is left after the warm-up.
+    """
+    if not life.samples:
+        return None
+    begin_s = max(warm_s, life.samples[0].at_s + LIFE_WARM_UP_S)
+    kept = [sample for sample in life.samples if sample.at_s >= begin_s]
+    if len(kept) < 6 or kept[-1].at_s - kept[0].at_s < LIFE_JUDGED_S:
+        return None
+    judged_s = kept[-1].at_s - kept[0].at_s
+    first = [s for s in kept if s.at_s <= kept[0].at_s + PART * judged_s]
+    last = [s for s in kept if s.at_s >= kept[-1].at_s - PART * judged_s]
+    pairs = {name: tuple(float(np.median([getattr(s, name) for s in part]))
+                         for part in (first, last))
+             for name in ('memory_mb', 'shared_mb', 'threads', 'files')}
+    return Growth(life.node, judged_s, **pairs,
+                  cpu_share=(kept[-1].cpu_s - kept[0].cpu_s) / judged_s)
+
+
+def growth_problems(growth: Growth) -> list[str]:
+    """What in it is too much, in words."""
+    problems = []
+    if growth.share > GROWTH_MAX:
+        problems.append(
+            f'{growth.node}: memory grew from {growth.memory_mb[0]:.1f} to '
+            f'{growth.memory_mb[1]:.1f} MB ({growth.share:+.1%}) within {growth.judged_s:.0f} s '
+            f'after warm-up; at most {GROWTH_MAX:.0%} may be')
+    for name in ('threads', 'files'):
+        first, last = getattr(growth, name)
+        if last > first + EXTRA_HANDLES:
+            problems.append(f'{growth.node}: {name} grew from {first:.0f} to {last:.0f} after '
+                            f'warm-up; at most {EXTRA_HANDLES} more may be')
+    return problems
+
+
+def age_drift(windows: Sequence[AgeWindow]) -> tuple[float, float] | None:
+    """Median age, ms, in the first and the last third of the windows; None: fewer than 3."""
+    if len(windows) < 3:
+        return None
+    third = max(1, round(PART * len(windows)))
+    return (float(np.median([window.p50_ms for window in windows[:third]])),
+            float(np.median([window.p50_ms for window in windows[-third:]])))
+
+
+def drift_problems(windows: Sequence[AgeWindow]) -> list[str]:
+    """Whether answers come later and later."""
+    drift = age_drift(windows)
+    if drift is None or drift[1] <= DRIFT_FACTOR * drift[0] + DRIFT_MS:
+        return []
+    return [f'the age of answers drifted from {drift[0]:.0f} to {drift[1]:.0f} ms']
+
+
+def recovery_problems(recovery: Recovery) -> list[str]:
+    """What a fault was not recovered from."""
+    where = f'{recovery.kind} at {recovery.at_s:.0f} s'
+    problems = [f'{where}: {recovery.problem}'] if recovery.problem else []
+    if recovery.recovered_s is None:
+        problems.append(f'{where}: not recovered within {recovery.limit_s:.0f} s')
+    if recovery.expected and not recovery.shown:
+        problems.append(f'{where}: /diagnostics showed none of {", ".join(recovery.expected)}')
+    return problems
+
+
+def account_problems(camera: str, account: EpochAccount) -> list[str]:
+    """Pictures that vanished."""
+    if not account.uncounted:
+        return []
+    counted = ', '.join(f'{count} {name.removeprefix("frames_")}'
+                        for name, count in account.counted.items())
+    listed = ', '.join(f'{stamp / 1e9:.3f}' for stamp in account.unanswered[:5])
+    return [f'{camera}: {account.num_unanswered} of {account.published} pictures were not '
+            f'answered, and {account.uncounted} of them not counted ({counted}); stamps: '
+            f'{listed}{", ..." if account.num_unanswered > 5 else ""}']
