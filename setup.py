@@ -16,6 +16,7 @@ REQUIREMENTS = [
     'filterpy>=1.4.5',
     'numpy>=1.23.5',
     'opencv-python-headless>=4.5.4',
+    'pillow>=9.0',
     'PyYAML>=5.4',
     'safetensors>=0.4',
     'scipy>=1.8',
@@ -77,10 +78,7 @@ setup(
     zip_safe=False,
     cmdclass={'develop': Develop},
     entry_points={'console_scripts': [
-        f'infant-pose = {PACKAGE}.cli.main:main',
-        f'infant_pose_demo = {PACKAGE}.nodes.demo_node:main',
-        f'pose_node = {PACKAGE}.nodes.pose_node:main',
-        f'camera_node = {PACKAGE}.nodes.camera_node:main',
-        f'overlay_node = {PACKAGE}.nodes.overlay_node:main',
+        f'{name} = {PACKAGE}.entry:{name.replace("-", "_")}' for name in (
+            'infant-pose', 'infant_pose_demo', 'pose_node', 'camera_node', 'overlay_node')
     ]},
 )

@@ -4,68 +4,116 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+import os
 import signal
+import socket
 import sys
+import threading
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
+from infant_pose_ros.entry import say, SIGNALS
 from infant_pose_ros.errors import InfantPoseError
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: How long a node may take to end after a signal, s: after that it is cut off.
+GRACE_S = 1.5
 
 
-class _Interruption:
-    """Whether a signal may raise KeyboardInterrupt just now, on the main thread."""
+class _Ending:
+    """Told by the first signal that the process is to end; sees to it that it does.
 
-    allowed = False
+    rclpy's own handlers take the ROS context away under whatever runs just then, and Python's
+    KeyboardInterrupt strikes anywhere and twice. Here a thread is told, which wakes the executor:
+    the callback in work ends as if nothing had happened, and the node is taken down while ROS
+    still works. The thread also ends the process where that takes too long.
+    """
 
-    @classmethod
-    def on_signal(cls, *_) -> None:
-        if cls.allowed:
-            cls.allowed = False
+    def __init__(self):
+        self.asked: Future = Future()
+        self.may_raise = False
+        self._over = threading.Event()
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        threading.Thread(target=self._watch, name='ending', daemon=True).start()
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    def over(self) -> None:
+        """All is put in order: what comes now, launch and a terminal both send one, is late."""
+        self._over.set()
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        self._writer.close()
+
+    def interrupt_here(self) -> None:
+        """Let signals raise KeyboardInterrupt on the main thread; one that came does so now."""
+        self.may_raise = True
+        if self.asked.done():
+            self._on_signal()
+
+    def _on_signal(self, *_) -> None:
+        if self.may_raise:
+            self.may_raise = False
             raise KeyboardInterrupt
+
+    def _watch(self) -> None:
+        if not self._reader.recv(1):
+            return
+        self.asked.set_result(None)
+        if not self._over.wait(GRACE_S):
+            say(f'still busy {GRACE_S:g} s after the signal to end: cut off')
+            os._exit(0)
+
+
+class _Current:
+    """How the node of this process ends; None while none runs."""
+
+    ending: _Ending | None = None
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """For long work in a callback, loading models say: a signal breaks it off."""
-    _Interruption.allowed = True
+    ending = _Current.ending
+    if ending is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
     try:
+        ending.interrupt_here()
         yield
     finally:
-        _Interruption.allowed = False
+        ending.may_raise = False
 
 
 def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """Make a node, spin it until a signal or a shutdown, destroy it.
 
-    rclpy answers both signals by shutting the context down, which ends the spinning in an
-    orderly way. Python's own KeyboardInterrupt, which could strike anywhere and twice, is only
-    let through inside of `interruptible`.
-
     Args:
         make_node: called once ROS is up. If the node has a `close()`, it is called before the
-            node is destroyed.
+            node is destroyed. Once a signal has come, all this may take `GRACE_S` more.
         args: command line; None takes the process's.
 
     Returns:
         the exit code: 0, or 1 where the node could not be made, with one clear line.
     """
-    for number in _SIGNALS:
-        signal.signal(number, _Interruption.on_signal)
-    rclpy.init(args=args)
+    ending = _Current.ending = _Ending()
     try:
-        return _make_and_spin(make_node)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        return _make_and_spin(make_node, ending.asked)
     finally:
         rclpy.try_shutdown()
-        for number in _SIGNALS:     # launch and a terminal both send one; the end is near
-            signal.signal(number, signal.SIG_IGN)
+        _Current.ending = None
+        ending.over()
 
 
-def _make_and_spin(make_node: Callable[[], Node]) -> int:
-    # The executor first: once a signal has shut the context down, none can be made.
+def _make_and_spin(make_node: Callable[[], Node], asked: Future) -> int:
+    # The executor first: once the context is shut down, none can be made.
     try:
         executor = SingleThreadedExecutor()
         node = make_node()
@@ -78,7 +126,7 @@ def _make_and_spin(make_node: Callable[[], Node]) -> int:
         return 0        # told to stop before it was made
     try:
         executor.add_node(node)
-        executor.spin()
+        executor.spin_until_future_complete(asked)
     except (ExternalShutdownException, KeyboardInterrupt):
         pass
     except RuntimeError:    # rcl refuses to wait where the context is shut down just before

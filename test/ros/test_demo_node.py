@@ -74,7 +74,7 @@ def named_children_of(process):
     found = {}
     for process_id in children_of(process):
         words = Path(f'/proc/{process_id}/cmdline').read_bytes().decode().split('\0')
-        if words[1:3] == ['-m', 'infant_pose_ros.ros.processes']:
+        if words[1:3] == ['-m', 'infant_pose_ros.entry']:
             found[words[4]] = process_id
     return found
 
