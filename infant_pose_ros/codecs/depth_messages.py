@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from infant_pose_ros.codecs.image_messages import message_pixels
+from infant_pose_ros.codecs.image_messages import message_pixels, shown_text
 from infant_pose_ros.errors import EncodingError
 
 #: encoding -> (dtype, metres of one unit), as REP-118 has them.
@@ -23,7 +23,8 @@ def decode_depth(message) -> np.ndarray:
     layout = _DEPTHS.get(message.encoding)
     if layout is None:
         raise EncodingError(
-            f"depth: unknown encoding '{message.encoding}'; known: {', '.join(_DEPTHS)}")
+            f'depth: unknown encoding {shown_text(message.encoding)}; known: '
+            f'{", ".join(_DEPTHS)}')
     dtype, unit_m = layout
     pixels = message_pixels(message, 1, np.dtype(dtype)).astype(np.float32)
     depth_m = pixels if unit_m == 1.0 else pixels * np.float32(unit_m)

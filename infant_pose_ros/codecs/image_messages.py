@@ -10,6 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from infant_pose_ros.codecs.picture_files import check_picture_size, decode_picture
 from infant_pose_ros.errors import EncodingError
 
 #: encoding -> (channels, dtype, OpenCV's conversion to RGB or None where it is RGB).
@@ -35,6 +36,11 @@ _LAYOUTS: dict[str, tuple[int, type, int | None]] = {
 }
 KNOWN_ENCODINGS = tuple(sorted(_LAYOUTS))
 _CHROMA_PAIRS = (cv2.COLOR_YUV2RGB_UYVY, cv2.COLOR_YUV2RGB_YUY2)
+#: A smaller Bayer picture has no pixel whose neighbours tell its other colours: OpenCV makes
+#: black of it.
+_LEAST_BAYER_SIDE = 3
+#: So much of a message's text is repeated in errors.
+_SHOWN_CHARACTERS = 60
 
 
 def decode_image(message) -> np.ndarray:
@@ -49,12 +55,16 @@ def decode_image(message) -> np.ndarray:
     """
     layout = _LAYOUTS.get(message.encoding)
     if layout is None:
-        raise EncodingError(f"image: unknown encoding '{message.encoding}'; known: "
+        raise EncodingError(f'image: unknown encoding {shown_text(message.encoding)}; known: '
                             f'{", ".join(KNOWN_ENCODINGS)}')
     channels, dtype, conversion = layout
     pixels = message_pixels(message, channels, np.dtype(dtype))
     if conversion in _CHROMA_PAIRS and message.width % 2:
         raise EncodingError(f'image: {message.encoding} needs an even width, got {message.width}')
+    if message.encoding.startswith('bayer') and min(pixels.shape) < _LEAST_BAYER_SIDE:
+        raise EncodingError(
+            f'image: {message.encoding} needs {_LEAST_BAYER_SIDE} pixels a side, got '
+            f'{message.width}x{message.height}')
     if dtype is np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
     if conversion is None:
@@ -66,23 +76,27 @@ def decode_compressed(message) -> np.ndarray:
     """The picture in a sensor_msgs/CompressedImage (JPEG, PNG, ...), (H, W, 3) uint8 RGB.
 
     Raises:
-        EncodingError: the data is empty or no picture that OpenCV can read.
+        EncodingError: the data is no whole picture that OpenCV can read, or a too large one.
     """
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    image_bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image_bgr is None:
-        raise EncodingError(
-            f"compressed image: {data.size} bytes of format '{message.format}' are no complete "
-            'JPEG or PNG picture; publish one of these')
-    return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+    return decode_picture(bytes(message.data),
+                          f'compressed image of format {shown_text(message.format)}')
+
+
+def shown_text(text: str) -> str:
+    """A message's text as an error shows it: in quotes, odd characters escaped, not too long."""
+    shown = repr(text[:_SHOWN_CHARACTERS])
+    return shown if len(text) <= _SHOWN_CHARACTERS else f'{shown}...'
 
 
 def message_pixels(message, channels: int, dtype: np.dtype) -> np.ndarray:
-    """A (H, W) or (H, W, channels) view of the buffer, padding and byte order seen to."""
+    """A (H, W) or (H, W, channels) view of the buffer, padding and byte order seen to.
+
+    Raises:
+        EncodingError: no or too many pixels, or a buffer that doesn't fit height, width and step.
+    """
     height, width, step = message.height, message.width, message.step
     row_bytes = width * channels * dtype.itemsize
-    if height == 0 or width == 0:
-        raise EncodingError(f'image: expected a picture, got {width}x{height}')
+    check_picture_size('image', width, height)
     if step < row_bytes:
         raise EncodingError(
             f'image: {message.encoding} of width {width} needs a step of at least {row_bytes} '

@@ -38,6 +38,10 @@ POINT_FIELD_TYPES = {'i1': 1, 'u1': 2, 'i2': 3, 'u2': 4, 'i4': 5, 'u4': 6, 'f4':
 POINT_FIELDS = tuple((name, KEYPOINT_DTYPE.fields[name][1], POINT_FIELD_TYPES[code.lstrip('<')])
                      for name, code in FIELDS)
 
+#: A message may tell of so many infants, and no coordinate, score or deviation is larger.
+MAX_INFANTS, MAX_VALUE = 1000, 1e9
+
+_MOST = {'state': int(max(TrackState)), 'track': 65535}
 _DTYPES = {datatype: code for code, datatype in POINT_FIELD_TYPES.items()}
 
 
@@ -92,11 +96,15 @@ def decode_keypoints(msg) -> np.ndarray:
     Fields are found by name, at whatever offset and byte order the message gives them.
 
     Raises:
-        InvalidInputError: a field is missing, or the layout doesn't fit the data.
+        InvalidInputError: a field is missing or of another kind, the layout doesn't fit the data,
+            or a value that no keypoint has.
     """
     if msg.width != NUM_KEYPOINTS and msg.height:
         raise InvalidInputError(
             f'keypoints: expected {NUM_KEYPOINTS} points a row, got {msg.width}')
+    if msg.height > MAX_INFANTS:
+        raise InvalidInputError(
+            f'keypoints: {msg.height} rows; at most {MAX_INFANTS} infants are taken')
     needed = msg.height * msg.row_step
     if len(msg.data) < needed or msg.row_step < msg.width * msg.point_step:
         raise InvalidInputError(
@@ -104,20 +112,48 @@ def decode_keypoints(msg) -> np.ndarray:
             f"{msg.point_step} don't fit {len(msg.data)} bytes of data")
     known = {field.name: field for field in msg.fields}
     rows = np.zeros((msg.height, NUM_KEYPOINTS), KEYPOINT_DTYPE)
-    for name, _ in FIELDS:
-        field = known.get(name)
-        code = _DTYPES.get(field.datatype) if field is not None else None
-        if code is None:
-            raise InvalidInputError(
-                f"keypoints: field '{name}' is missing; the message has "
-                f'{", ".join(known) or "none"}')
-        dtype = np.dtype('>' + code if msg.is_bigendian else '<' + code)
-        if field.offset + dtype.itemsize > msg.point_step:
-            raise InvalidInputError(
-                f"keypoints: field '{name}' at offset {field.offset} runs over the point's "
-                f'{msg.point_step} bytes')
+    for name, code in FIELDS:
+        dtype = _stored_type(msg, known, name, np.dtype(code).kind)
         if msg.height:
-            rows[name] = np.ndarray(
-                rows.shape, dtype, memoryview(msg.data), field.offset,
-                (msg.row_step, msg.point_step))
+            stored = np.ndarray(rows.shape, dtype, memoryview(msg.data), known[name].offset,
+                                (msg.row_step, msg.point_step))
+            _check_values(name, stored)
+            rows[name] = stored
     return rows
+
+
+def _stored_type(msg, known: dict, name: str, kind: str) -> np.dtype:
+    """The type in which a message holds a field, which is of the kind 'f' or 'u' (any integer)."""
+    field = known.get(name)
+    code = _DTYPES.get(field.datatype) if field is not None else None
+    if code is None:
+        names = repr(', '.join(known))
+        raise InvalidInputError(
+            f"keypoints: field '{name}' is missing; the message has {names[:200]}")
+    if (kind == 'f') != (code[0] == 'f'):
+        raise InvalidInputError(
+            f"keypoints: field '{name}' is of type {field.datatype}; expected "
+            f'{"a floating point" if kind == "f" else "an integer"} type')
+    dtype = np.dtype('>' + code if msg.is_bigendian else '<' + code)
+    if field.offset + dtype.itemsize > msg.point_step:
+        raise InvalidInputError(
+            f"keypoints: field '{name}' at offset {field.offset} runs over the point's "
+            f'{msg.point_step} bytes')
+    return dtype
+
+
+def _check_values(name: str, stored: np.ndarray) -> None:
+    """Refuse what this field (N, 16) of a keypoint never holds."""
+    if stored.dtype.kind == 'f':
+        if (np.abs(stored) > MAX_VALUE).any():
+            raise InvalidInputError(
+                f"keypoints: field '{name}' holds values beyond {MAX_VALUE:g}; NaN marks what is "
+                'missing')
+    elif name == 'joint':
+        if (stored != np.arange(NUM_KEYPOINTS)).any():
+            raise InvalidInputError(
+                "keypoints: field 'joint' does not count from 0 to "
+                f'{NUM_KEYPOINTS - 1} along each row: the points stand in another order')
+    elif (stored < 0).any() or (stored > _MOST[name]).any():
+        raise InvalidInputError(f"keypoints: field '{name}' holds values outside 0 .. "
+                                f'{_MOST[name]}')

@@ -10,7 +10,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from infant_pose_ros.codecs import image_messages
 from infant_pose_ros.codecs.image_messages import decode_compressed as decode_compressed
-from infant_pose_ros.codecs.image_messages import KNOWN_ENCODINGS
+from infant_pose_ros.codecs.image_messages import KNOWN_ENCODINGS, shown_text
+from infant_pose_ros.codecs.picture_files import check_picture_size
 from infant_pose_ros.errors import EncodingError
 
 
@@ -71,13 +72,17 @@ def _decode_by_cv_bridge(message: Image) -> np.ndarray:
         from cv_bridge import CvBridge, CvBridgeError
     except ImportError as error:
         raise EncodingError(
-            f"image: unknown encoding '{message.encoding}'; known: {', '.join(KNOWN_ENCODINGS)} "
-            '(others need cv_bridge, which is not installed)') from error
+            f'image: unknown encoding {shown_text(message.encoding)}; known: '
+            f'{", ".join(KNOWN_ENCODINGS)} (others need cv_bridge, which is not installed)'
+        ) from error
+    check_picture_size('image', message.width, message.height)
     try:
         image_rgb = CvBridge().imgmsg_to_cv2(message, desired_encoding='rgb8')
-    except (CvBridgeError, TypeError, ValueError) as error:
+        _check_rgb(image_rgb)
+    except (CvBridgeError, TypeError, ValueError, LookupError, AttributeError,
+            cv2.error) as error:
         raise EncodingError(
-            f"image: cv_bridge can not decode '{message.encoding}': {error}") from error
+            f'image: cv_bridge can not decode {shown_text(message.encoding)}: {error}') from error
     return image_rgb
 
 
