@@ -22,21 +22,20 @@ from infant_pose_ros.config import PoseNodeSettings
 from infant_pose_ros.errors import EncodingError, InfantPoseError, InvalidInputError
 from infant_pose_ros.filtering.scale import known_scale
 from infant_pose_ros.geometry.depth import checked_depth
+from infant_pose_ros.ros.camera_health import CameraHealth
 from infant_pose_ros.ros.camera_memory import CameraMemory
 from infant_pose_ros.ros.cameras import TransportWatch
 from infant_pose_ros.ros.depth_input import DepthInput
-from infant_pose_ros.ros.diagnostics import (
-    encode_diagnostics,
-    frame_values,
-    FrameCounters,
-    FrameStatistics,
-)
+from infant_pose_ros.ros.diagnostics import encode_diagnostics, frame_values
+from infant_pose_ros.ros.fault_log import FaultLog
 from infant_pose_ros.ros.faults import (
-    depth_faults,
+    configure_fault,
+    DepthStatus,
+    fallback_faults,
     Fault,
-    frame_faults,
-    input_faults,
-    Severity,
+    transition_fault,
+    unknown_parameter_faults,
+    worker_ended,
 )
 from infant_pose_ros.ros.image_input import ImageInput
 from infant_pose_ros.ros.images import decode_compressed, decode_image
@@ -76,13 +75,14 @@ class PoseNode(LifecycleNode):
         self._settings = declare_settings(self, PoseNodeSettings)
         self._phase = 'unconfigured'
         self._enabled = True
-        self._problem: str | None = None
+        self._problem: Fault | None = None
         self._description: dict[str, Any] = {}
         self._pipeline = self._outputs = self._input = self._depth_input = self._worker = None
         self._tracks_lock = threading.Lock()    # held while a frame is answered, or all is reset
-        self._counters, self._capture_clock = FrameCounters(), CaptureClock()
+        self._health, self._capture_clock = CameraHealth(self._settings), CaptureClock()
+        self._counters, self._fault_log = self._health.counters, FaultLog(self.get_logger())
         self._transport_watch = TransportWatch()
-        self._camera, self._active_since_s = CameraMemory(), -float('inf')
+        self._camera = CameraMemory()
         self._space, self._last_header = Space.before_pictures(self._settings), Header()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(
@@ -91,9 +91,8 @@ class PoseNode(LifecycleNode):
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/reset', self._on_reset)
         follow_settings(self, lambda: self._settings, self._apply_settings)
-        self._unknown = unknown_parameters(self)
-        for name in self._unknown:
-            self.get_logger().warning(f'parameter {name} is not known and has no effect')
+        known = [spec.name for spec, _ in PoseNodeSettings.specs()]
+        self._unknown = list(unknown_parameter_faults(unknown_parameters(self), known))
         if self._settings.autostart:
             self._autostart_timer = self.create_timer(0.01, self._autostart, clock=self._steady)
 
@@ -118,9 +117,9 @@ class PoseNode(LifecycleNode):
                 self._depth_input = DepthInput(
                     self, self._settings.reliability, self._on_frame)
         except LOAD_ERRORS as error:
-            self._problem = f'configure failed: {error}'
+            self._problem = configure_fault(error)
             if self.context.ok():
-                self.get_logger().error(self._problem)
+                self.get_logger().error(self._problem.text)
             self._release()
             return FAILURE
         self._phase = 'inactive'
@@ -162,7 +161,7 @@ class PoseNode(LifecycleNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """A transition raised: back to unconfigured, so that it can be tried again."""
-        self._problem = f'a transition out of {state.label} failed: see the log'
+        self._problem = transition_fault(state.label)
         self._stop_working()
         self._release()
         return SUCCESS
@@ -185,7 +184,7 @@ class PoseNode(LifecycleNode):
                                f'{time.monotonic() - started_s:.1f} s: {names}')
 
     def _begin_input(self) -> None:
-        self._active_since_s = time.monotonic()
+        self._health.restart(time.monotonic())
         self._transport_watch.restart()
         if self._depth_input is not None:
             self._depth_input.open()
@@ -217,6 +216,7 @@ class PoseNode(LifecycleNode):
     def _on_image(self, message: Image | CompressedImage) -> None:
         now_s, stamp_ns = time.monotonic(), stamp_to_ns(message.header.stamp)
         self._counters.arrived(now_s)
+        self._health.message_came(stamp_ns, self._now_ns(), now_s)
         self._counters.lost(now_s, self._transport_watch.saw_image(stamp_ns))
         frame = Frame(message, self._now_ns(), self._camera.camera)
         if self._depth_input is None:
@@ -255,6 +255,7 @@ class PoseNode(LifecycleNode):
                     f'frame {stamp_s:.3f} failed: {reason}', throttle_duration_sec=LOG_PERIOD_S)
             return
         age_s = self._age_s(stamp_ns)
+        self._health.answered(result, time.monotonic())
         self._counters.answered(time.monotonic(), None if age_s is None else age_s * 1000.0,
                                 stage_ms, len(result.infants), result.num_refused)
 
@@ -263,6 +264,7 @@ class PoseNode(LifecycleNode):
         decode = (decode_compressed if self._settings.image_transport == 'compressed'
                   else decode_image)
         image_rgb = decode(frame.message)
+        self._health.picture_decoded(image_rgb, time.monotonic())
         size_wh = image_rgb.shape[1::-1]
         camera, depth_m = self._camera.fitted(frame.camera, size_wh), self._depth(frame, size_wh)
         decoded_s = time.perf_counter()
@@ -339,6 +341,7 @@ class PoseNode(LifecycleNode):
         if known_scale(settings) != known_scale(self._settings):
             self._space = replace(self._space, scale=known_scale(settings))
         self._settings = settings
+        self._health.update_settings(settings)
         if self._phase == 'active':
             self._publish_skeleton_info()
 
@@ -349,38 +352,36 @@ class PoseNode(LifecycleNode):
             self._settings, self._description, self._space))
 
     def _publish_diagnostics(self) -> None:
-        statistics = self._counters.snapshot(time.monotonic())
+        now_s = time.monotonic()
+        statistics = self._counters.snapshot(now_s)
         state = 'disabled' if self._phase == 'active' and not self._enabled else self._phase
         summary = state
         if state == 'active':
             summary = (f'infants in view: {statistics.num_infants}, '
                        f'{statistics.output_hz:.1f} answers a second')
+        faults = list(self._faults(now_s, state))
+        self._fault_log.tell('', faults, now_s)
         self._diagnostics.publish(encode_diagnostics(
             self.get_clock().now().to_msg(), f'{self.get_fully_qualified_name()[1:]}: poses',
-            self._settings.camera_name, list(self._faults(statistics, state)), summary,
-            {'state': state, **frame_values(statistics), **memory_values(), **(
+            self._settings.camera_name, faults, summary,
+            {'state': state, **frame_values(statistics), **self._health.values(now_s),
+             **memory_values(), **(
                 pipeline_values(self._description, self._input, self._space, self._camera)
                 if self._pipeline is not None else {})}))
 
-    def _faults(self, statistics: FrameStatistics, state: str) -> Iterator[Fault]:
+    def _faults(self, now_s: float, state: str) -> Iterator[Fault]:
         if self._problem:
-            yield Fault(Severity.ERROR, self._problem)
-        for name in self._unknown:
-            yield Fault(Severity.WARN, f'parameter {name} is not known and has no effect')
+            yield self._problem
+        yield from self._unknown
         if state != 'active':
             return
+        yield from fallback_faults(self._pipeline.describe().get('fallback', ''))
         if not self._worker.is_alive:
-            yield Fault(Severity.ERROR, 'the worker thread ended, see the log: deactivate and '
-                                        'activate the node to start it again')
-        yield from input_faults(
-            input_status(self._input, self._settings.image_transport, self._camera),
-            statistics, time.monotonic() - self._active_since_s,
-            self._settings.no_image_warn_s)
-        yield from frame_faults(
-            statistics, self._capture_clock.is_stamped, self._settings.max_age_ms)
-        if self._depth_input is not None:
-            yield from depth_faults(
-                statistics, self._depth_input.topic, self._depth_input.num_publishers)
+            yield worker_ended()
+        depth = self._depth_input
+        yield from self._health.faults(
+            now_s, input_status(self, self._input, self._settings.image_transport, self._camera),
+            None if depth is None else DepthStatus(depth.topic, depth.num_publishers))
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

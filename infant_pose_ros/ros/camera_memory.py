@@ -19,18 +19,20 @@ class CameraMemory:
 
     Attributes:
         camera: None while none is known, or the last CameraInfo can't be used.
+        decode_error: why the last CameraInfo can't be used for any picture; None: it can.
+        fit_error: why it can't be used for the last picture; None: it can.
     """
 
     def __init__(self):
         self.camera: Camera | None = None
-        self._decode_error: str | None = None
-        self._fit_error: str | None = None
+        self.decode_error: str | None = None
+        self.fit_error: str | None = None
         self._came_s = -float('inf')
 
     @property
     def error(self) -> str | None:
         """Why the last CameraInfo can't be used, for itself or for the last picture."""
-        return self._decode_error or self._fit_error
+        return self.decode_error or self.fit_error
 
     @property
     def arrives(self) -> bool:
@@ -41,17 +43,17 @@ class CameraMemory:
         """Keep what a message tells."""
         self._came_s = time.monotonic()
         try:
-            self.camera, self._decode_error = decode_camera_info(message), None
+            self.camera, self.decode_error = decode_camera_info(message), None
         except InvalidInputError as error:
-            self.camera, self._decode_error = None, str(error)
+            self.camera, self.decode_error = None, str(error)
 
     def fitted(self, camera: Camera | None, size_wh: tuple[int, int]) -> Camera | None:
         """A camera that was kept earlier, for a picture of `size_wh`; None where none fits."""
-        self._fit_error = None
+        self.fit_error = None
         if camera is None:
             return None
         try:
             return camera_for_picture(camera, size_wh)
         except InvalidInputError as error:
-            self._fit_error = str(error)
+            self.fit_error = str(error)
             return None

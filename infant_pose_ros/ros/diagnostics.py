@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import os
 import threading
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import numpy as np
@@ -29,7 +30,7 @@ class FrameStatistics:
 
     Attributes:
         age_ms_p50, age_ms_p95: now minus capture when the result was published; None: unknown.
-        recent_*: frames of the last `WINDOW_S` seconds.
+        recent_*: frames of the last `WINDOW_S` seconds; recent_in: images that came.
         num_refused: people of the last frame who are taken for adults and not told of.
         stale_age_s: age of the last frame that was too old; None: none was.
         since_image_s: s since the last image came; None: none came.
@@ -57,6 +58,7 @@ class FrameStatistics:
     recent_answered: int = 0
     recent_stale: int = 0
     recent_lost: int = 0
+    recent_dropped: int = 0
     stale_age_s: float | None = None
     since_image_s: float | None = None
     error: str | None = None
@@ -110,6 +112,7 @@ class FrameCounters:
         self._totals = dict.fromkeys(
             ('frames_in', 'answered', 'dropped', 'stale', 'failed', 'lost_in_transport'), 0)
         self._in, self._out, self._lost, self._stale = _Recent(), _Recent(), _Recent(), _Recent()
+        self._dropped = _Recent()
         self._num_infants = self._num_refused = 0
         self._image_s: float | None = None
         self._stale_age_s: float | None = None
@@ -124,11 +127,12 @@ class FrameCounters:
             self._in.add(now_s)
             self._image_s = now_s
 
-    def dropped(self) -> None:
-        """A waiting image was replaced by a newer one."""
+    def dropped(self, now_s: float | None = None) -> None:
+        """A waiting image was replaced by a newer one; left out, `now_s` is `time.monotonic()`."""
         with self._lock:
             self._totals['frames_in'] += 1
             self._totals['dropped'] += 1
+            self._dropped.add(time.monotonic() if now_s is None else now_s)
 
     def begun(self) -> None:
         """The worker took up an image: exactly one of answered, stale, failed must follow."""
@@ -186,7 +190,8 @@ class FrameCounters:
                 num_infants=self._num_infants, num_refused=self._num_refused,
                 recent_in=len(self._in.values(now_s)), recent_answered=len(outputs),
                 recent_stale=len(self._stale.values(now_s)),
-                recent_lost=sum(self._lost.values(now_s)), stale_age_s=self._stale_age_s,
+                recent_lost=sum(self._lost.values(now_s)),
+                recent_dropped=len(self._dropped.values(now_s)), stale_age_s=self._stale_age_s,
                 since_image_s=None if self._image_s is None else now_s - self._image_s,
                 error=self._error[1] if self._error else None,
                 since_error_s=now_s - self._error[0] if self._error else None,
@@ -234,16 +239,28 @@ def frame_values(statistics: FrameStatistics) -> dict[str, str]:
 
 def encode_diagnostics(stamp, name: str, hardware_id: str, faults: Sequence[Fault],
                        summary: str, values: Mapping[str, str]) -> DiagnosticArray:
-    """One status: the worst level, all faults with their mend or `summary`, and the values."""
-    ordered = sorted(faults, key=lambda fault: fault.severity, reverse=True)
-    level = ordered[0].severity if ordered else Severity.OK
-    status = DiagnosticStatus(
-        level=_LEVELS[level], name=name, hardware_id=hardware_id,
-        message='; '.join(fault.text for fault in ordered) or summary,
-        values=[KeyValue(key=key, value=value) for key, value in values.items()])
-    message = DiagnosticArray(status=[status])
+    """One status, as `encode_status` makes it, in a message of its own."""
+    message = DiagnosticArray(status=[encode_status(name, hardware_id, faults, summary, values)])
     message.header.stamp = stamp
     return message
+
+
+def encode_status(name: str, hardware_id: str, faults: Sequence[Fault], summary: str,
+                  values: Mapping[str, str]) -> DiagnosticStatus:
+    """The worst level, all faults with their mend or `summary`, and the values.
+
+    The value `faults` has the names of all faults, separated by commas; `notes` has the texts of
+    those that need no mend, where there are such.
+    """
+    ordered = sorted(faults, key=lambda fault: fault.severity, reverse=True)
+    wrong = [fault for fault in ordered if fault.severity != Severity.OK]
+    notes = '; '.join(fault.text for fault in ordered if fault.severity == Severity.OK)
+    told = {**values, 'faults': ','.join(fault.name for fault in wrong),
+            **({'notes': notes} if notes else {})}
+    return DiagnosticStatus(
+        level=_LEVELS[wrong[0].severity if wrong else Severity.OK], name=name,
+        hardware_id=hardware_id, message='; '.join(fault.text for fault in wrong) or summary,
+        values=[KeyValue(key=key, value=value) for key, value in told.items()])
 
 
 def _number(value: float | None) -> str:

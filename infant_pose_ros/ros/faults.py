@@ -1,29 +1,40 @@
-"""What can be wrong with a pose_node, each with its mend. Knows no rclpy, and no messages."""
+"""What can be wrong with a node, each with a name and its mend. Knows no rclpy, no messages.
+
+docs/troubleshooting.md explains every name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+import difflib
 import enum
 from typing import TYPE_CHECKING
+
+from infant_pose_ros.errors import CheckpointError
 
 if TYPE_CHECKING:
     from infant_pose_ros.ros.diagnostics import FrameStatistics
 
 #: A failed frame shows for this long, s.
 ERROR_SHOWN_S = 5.0
-#: Shares of the recent frames from which loss and staleness are a fault.
+#: Shares of the recent frames from which loss and staleness are a fault. What is shown already
+#: is over at `OVER_SHARE` of the limit.
 LOST_SHARE, STALE_SHARE = 0.05, 0.10
+OVER_SHARE = 0.5
 #: The same of frames without a depth picture, where depth is asked for.
 WITHOUT_DEPTH_SHARE = 0.10
+#: So many images must have come lately before their dropping tells anything.
+FEW_FRAMES = 10
 #: Frames older than this come from another clock rather than from a slow machine, s.
 OTHER_CLOCK_S = 60.0
-#: Stamps may lie this far in the future before the clocks count as apart, ms.
-FUTURE_MS = 50.0
+#: Most topics that are named to somebody who asked for another one.
+MAX_TOPICS_NAMED = 5
+_PROFILE = 'use the Fast DDS profile of this package, on both sides'
 
 
 class Severity(enum.IntEnum):
-    """Levels of REP-107."""
+    """Levels of REP-107: WARN works, but not as it should; ERROR does not work."""
 
     OK = 0
     WARN = 1
@@ -32,9 +43,16 @@ class Severity(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong, and what to do about it."""
+    """One thing that is wrong (OK: worth a note, nothing to mend).
+
+    Attributes:
+        severity: how bad it is.
+        name: snake_case, stable, one of those in docs/troubleshooting.md.
+        text: the cause, and after a colon the mend.
+    """
 
     severity: Severity
+    name: str
     text: str
 
 
@@ -44,12 +62,16 @@ class InputStatus:
 
     Attributes:
         topic: the image topic, resolved. transport: 'raw' or 'compressed'.
-        num_publishers: of the image. num_incompatible: of these, offering less reliability
-            than the subscription asks for.
+        num_publishers: of the image. num_incompatible: of these, such whose QoS does not match
+            the subscription's. incompatible_policy: in which policy, 'reliability' say.
         other_topics: topics that carry images and have publishers, with their transport.
         camera_info_topic: resolved. has_camera_info: whether a usable one came.
         camera_info_arrives: whether any came in the last seconds.
-        camera_error: why the last CameraInfo can't be used.
+        camera_error: why the last CameraInfo can't be used at all.
+        camera_misfit: why it can't be used for the last picture.
+        camera_size_wh: the resolution that it is for; None: none is known.
+        uses_sim_time: whether the node's clock follows /clock.
+        clock_ns: the node's clock. num_clock_publishers: of /clock.
     """
 
     topic: str
@@ -61,6 +83,20 @@ class InputStatus:
     has_camera_info: bool = False
     camera_info_arrives: bool = False
     camera_error: str | None = None
+    camera_misfit: str | None = None
+    camera_size_wh: tuple[int, int] | None = None
+    incompatible_policy: str = 'reliability'
+    uses_sim_time: bool = False
+    clock_ns: int = 0
+    num_clock_publishers: int = 0
+
+
+@dataclass(frozen=True)
+class DepthStatus:
+    """The same of the depth pictures: their topic, resolved, and how many publish it."""
+
+    topic: str
+    num_publishers: int = 0
 
 
 def input_faults(inputs: InputStatus, statistics: FrameStatistics, active_for_s: float,
@@ -69,64 +105,121 @@ def input_faults(inputs: InputStatus, statistics: FrameStatistics, active_for_s:
     waited_s = (active_for_s if statistics.since_image_s is None
                 else min(active_for_s, statistics.since_image_s))
     if waited_s > no_image_warn_s:
-        yield Fault(Severity.WARN,
-                    f'no image on {inputs.topic} for {waited_s:.0f} s: {_why_no_image(inputs)}')
+        yield _no_image(inputs, f'no image on {inputs.topic} for {waited_s:.0f} s')
         return
+    if inputs.num_incompatible:
+        yield Fault(Severity.WARN, 'incompatible_qos',
+                    f'{inputs.num_incompatible} of {inputs.num_publishers} publishers of '
+                    f'{inputs.topic} are not heard: {_qos_mend(inputs)}')
     if inputs.camera_error:
-        yield Fault(Severity.WARN, f'3D is relative to the pelvis: {inputs.camera_error}')
+        yield Fault(Severity.WARN, 'camera_info_unusable',
+                    f'3D is relative to the pelvis: {inputs.camera_error}')
+    elif inputs.camera_misfit:
+        yield Fault(Severity.WARN, 'camera_info_misfit',
+                    f'3D is relative to the pelvis: {inputs.camera_misfit}')
     elif not inputs.has_camera_info and active_for_s > no_image_warn_s:
-        yield Fault(Severity.WARN,
+        yield Fault(Severity.WARN, 'no_camera_info',
                     f'no CameraInfo on {inputs.camera_info_topic}: 3D is relative to the pelvis; '
                     'publish one, or remap camera_info')
 
 
-def _why_no_image(inputs: InputStatus) -> str:
+def _no_image(inputs: InputStatus, what: str) -> Fault:
     if inputs.num_incompatible:
-        return ('its publisher offers best_effort and this node asks for reliable: set the '
-                'parameter reliability to auto')
+        return Fault(Severity.ERROR, 'incompatible_qos', f'{what}: {_qos_mend(inputs)}')
     if inputs.num_publishers and inputs.camera_info_arrives:
-        return ('its CameraInfo arrives, so the pictures get lost on the way: let the camera '
-                'publish reliable, or use the Fast DDS profile of this package')
+        return Fault(Severity.ERROR, 'lost_in_transport',
+                     f'{what}: its CameraInfo arrives, so the pictures get lost on the way: let '
+                     f'the camera publish reliable, or {_PROFILE}')
     if inputs.num_publishers:
-        return 'its publisher is there but sends nothing: is the camera running?'
+        return Fault(Severity.ERROR, 'no_image',
+                     f'{what}: its publisher is there but sends nothing: is the camera running?')
     others = [f'{topic} (needs image_transport:={transport})'
               if transport != inputs.transport else topic
-              for topic, transport in inputs.other_topics if topic != inputs.topic]
+              for topic, transport in nearest(inputs.topic, inputs.other_topics)]
     if others:
-        return f'nobody publishes it; remap image to one that carries images: {", ".join(others)}'
-    return 'nobody publishes it, and no other topic carries images: start the camera'
+        return Fault(Severity.ERROR, 'no_publisher',
+                     f'{what}: nobody publishes it; remap image to one that carries images: '
+                     f'{", ".join(others)}')
+    return Fault(Severity.ERROR, 'no_publisher',
+                 f'{what}: nobody publishes it, and no other topic carries images: start the '
+                 'camera')
 
 
-def frame_faults(statistics: FrameStatistics, is_stamped: bool, max_age_ms: float
-                 ) -> Iterator[Fault]:
-    """Frames that failed, came too late, got lost, or carry stamps that tell nothing; refusals."""
+def _qos_mend(inputs: InputStatus) -> str:
+    if inputs.incompatible_policy == 'reliability':
+        return ('its publisher offers best_effort and this node asks for reliable: set the '
+                'parameter reliability to auto')
+    return (f'its publisher offers another {inputs.incompatible_policy} than this node asks for: '
+            f'compare both by `ros2 topic info -v {inputs.topic}`, and change the QoS of one')
+
+
+def nearest(topic: str, others: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those topics (with their transport) other than `topic` whose names are the likest to it."""
+    def likeness(other: tuple[str, str]) -> float:
+        return difflib.SequenceMatcher(None, topic, other[0]).ratio()
+
+    found = sorted((other for other in others if other[0] != topic),
+                   key=lambda other: (-likeness(other), other))
+    return found[:MAX_TOPICS_NAMED]
+
+
+def frame_faults(statistics: FrameStatistics, max_age_ms: float, drop_warn_share: float = 1.0,
+                 shown: Set[str] = frozenset()) -> Iterator[Fault]:
+    """Frames that failed, came too late, got lost or were replaced unseen; refusals.
+
+    Args:
+        shown: names of the faults that are shown already; they are over at half their limit.
+    """
     if statistics.since_error_s is not None and statistics.since_error_s < ERROR_SHOWN_S:
-        yield Fault(Severity.ERROR, f'a frame failed: {statistics.error}')
-    if not is_stamped:
-        yield Fault(Severity.WARN, 'images carry no stamp (0): the time of arrival stands in, '
-                                   'ages are unknown; let the driver stamp them')
+        yield failed_frame(statistics.error)
     worked_on = statistics.recent_answered + statistics.recent_stale
-    if statistics.recent_stale > STALE_SHARE * worked_on:
-        age_s = statistics.stale_age_s or 0.0
-        mend = ('their stamps come from another clock: play the bag with --clock and set '
-                'use_sim_time, or set max_age_ms to 0' if age_s > OTHER_CLOCK_S else
-                'the machine or the network is too slow: lower the rate or resolution, or '
-                'raise max_age_ms')
-        yield Fault(Severity.WARN, f'{statistics.recent_stale} of {worked_on} recent frames were '
-                                   f'older than {max_age_ms:.0f} ms (the last {age_s:.1f} s): '
-                                   f'{mend}')
+    if statistics.recent_stale > _limit(STALE_SHARE, 'stale_frames', shown) * worked_on:
+        yield _stale(statistics, worked_on, max_age_ms)
     sent = statistics.recent_in + statistics.recent_lost
-    if statistics.recent_lost > LOST_SHARE * sent:
-        yield Fault(Severity.WARN, f'{statistics.recent_lost} of {sent} recent images got lost in '
-                                   'transport: let the camera publish reliable, or use the '
-                                   'Fast DDS profile of this package')
-    if statistics.age_ms_p50 is not None and statistics.age_ms_p50 < -FUTURE_MS:
-        yield Fault(Severity.WARN, f'stamps lie {-statistics.age_ms_p50:.0f} ms in the future: '
-                                   "synchronise the camera's clock with this machine's")
+    if statistics.recent_lost > _limit(LOST_SHARE, 'lost_in_transport', shown) * sent:
+        yield Fault(Severity.WARN, 'lost_in_transport',
+                    f'{statistics.recent_lost} of {sent} recent images got lost in transport: '
+                    f'let the camera publish reliable, or {_PROFILE}')
+    dropped, came = statistics.recent_dropped, statistics.recent_in
+    if came >= FEW_FRAMES and dropped > _limit(drop_warn_share, 'falling_behind', shown) * came:
+        yield Fault(Severity.WARN, 'falling_behind',
+                    f'{dropped} of {came} recent images were replaced unseen by newer ones, '
+                    f'{statistics.input_hz:.1f} a second come and {statistics.output_hz:.1f} '
+                    'are answered: lower the rate of the camera, raise detect_every, lower '
+                    'max_infants, or use a GPU')
     if statistics.num_refused:
-        yield Fault(Severity.WARN, f'{statistics.num_refused} in view not told of, taken for '
-                                   'adults: if one is an infant, lower infant_score_min, or set '
-                                   "adult_policy to 'prefer' or 'off'")
+        yield Fault(Severity.WARN, 'adults_refused',
+                    f'{statistics.num_refused} in view not told of, taken for adults: if one is '
+                    "an infant, lower infant_score_min, or set adult_policy to 'prefer' or 'off'")
+
+
+def _limit(share: float, name: str, shown: Set[str]) -> float:
+    return share * (OVER_SHARE if name in shown and share < 1.0 else 1.0)
+
+
+def failed_frame(error: str | None) -> Fault:
+    """The fault of a frame that failed with this text."""
+    text = error or 'for an unknown reason'
+    if 'unknown encoding' in text:
+        return Fault(Severity.ERROR, 'unknown_encoding',
+                     f'a frame failed: {text}: let the driver publish one of these, or install '
+                     'cv_bridge')
+    if 'out of memory' in text:
+        return Fault(Severity.ERROR, 'gpu_out_of_memory',
+                     f"a frame failed: {text}: set gpu_oom_policy to 'cpu', lower max_infants or "
+                     'max_batch, or free memory of the GPU')
+    return Fault(Severity.ERROR, 'frame_failed', f'a frame failed: {text}')
+
+
+def _stale(statistics: FrameStatistics, worked_on: int, max_age_ms: float) -> Fault:
+    age_s = statistics.stale_age_s or 0.0
+    mend = ('their stamps come from another clock: play the bag with --clock and set '
+            'use_sim_time, or set max_age_ms to 0' if age_s > OTHER_CLOCK_S else
+            'the machine or the network is too slow: lower the rate or resolution, or '
+            'raise max_age_ms')
+    return Fault(Severity.WARN if statistics.recent_answered else Severity.ERROR, 'stale_frames',
+                 f'{statistics.recent_stale} of {worked_on} recent frames were older than '
+                 f'{max_age_ms:.0f} ms (the last {age_s:.1f} s): {mend}')
 
 
 def depth_faults(statistics: FrameStatistics, topic: str, num_publishers: int) -> Iterator[Fault]:
@@ -142,5 +235,51 @@ def depth_faults(statistics: FrameStatistics, topic: str, num_publishers: int) -
     else:
         why = (f'none of exactly their stamp came on {topic} in time: let the driver align depth '
                'to colour and stamp both alike, or raise depth_wait_ms')
-    yield Fault(Severity.WARN, f'{without} of {worked_on} recent frames had no depth picture: '
-                               f'{why}')
+    yield Fault(Severity.WARN, 'no_depth',
+                f'{without} of {worked_on} recent frames had no depth picture: {why}')
+
+
+def configure_fault(error: Exception) -> Fault:
+    """Why the models could not be loaded."""
+    text = f'configure failed: {error}'
+    if isinstance(error, CheckpointError):
+        if 'no such' in text:
+            return Fault(Severity.ERROR, 'model_missing', text)
+        return Fault(Severity.ERROR, 'model_damaged', text)
+    if 'out of memory' in text:
+        return Fault(Severity.ERROR, 'gpu_out_of_memory',
+                     f"{text}: set device to cpu or gpu_oom_policy to 'cpu', or free memory of "
+                     'the GPU, and configure again')
+    return Fault(Severity.ERROR, 'configure_failed', text)
+
+
+def transition_fault(label: str) -> Fault:
+    """A lifecycle transition out of the state `label` raised."""
+    return Fault(Severity.ERROR, 'transition_failed',
+                 f'a transition out of {label} failed, see the log: configure the node again')
+
+
+def fallback_faults(fallback: str) -> Iterator[Fault]:
+    """What the pipeline says of running on another device than asked for; '' for nothing."""
+    if fallback:
+        yield Fault(Severity.WARN, 'gpu_out_of_memory', fallback)
+
+
+def worker_ended() -> Fault:
+    """The worker's thread is gone, and with it every answer."""
+    return Fault(Severity.ERROR, 'worker_ended',
+                 'the worker thread ended, see the log: deactivate and activate the node to start '
+                 'it again')
+
+
+def unknown_parameter_faults(unknown: Sequence[str], known: Iterable[str] = ()
+                             ) -> Iterator[Fault]:
+    """Parameters given at the start that nobody declared, with the nearest that are known."""
+    known = list(known)
+    told = []
+    for name in unknown:
+        near = difflib.get_close_matches(name, known, n=1)
+        told.append(f'parameter {name} is not known and has no effect: ' + (
+            f'did you mean {near[0]}?' if near else 'see docs/parameters.md'))
+    if told:
+        yield Fault(Severity.WARN, 'unknown_parameter', '; '.join(told))

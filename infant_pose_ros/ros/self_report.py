@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rclpy.node import Node
+
 from infant_pose_ros.ros.camera_memory import CameraMemory
 from infant_pose_ros.ros.diagnostics import process_memory_mb
 from infant_pose_ros.ros.faults import InputStatus
@@ -11,15 +13,20 @@ from infant_pose_ros.ros.image_input import ImageInput
 from infant_pose_ros.ros.skeleton_info import describe_space, Space
 
 
-def input_status(images: ImageInput, transport: str, camera: CameraMemory) -> InputStatus:
+def input_status(node: Node, images: ImageInput, transport: str, camera: CameraMemory
+                 ) -> InputStatus:
     """What the graph tells of the inputs now."""
-    offered = images.offered()
+    offered, known = images.offered(), camera.camera
     return InputStatus(
         topic=images.topic, transport=transport, num_publishers=len(offered),
         num_incompatible=images.num_incompatible(offered),
         other_topics=tuple(images.image_topics()), camera_info_topic=images.camera_info_topic,
-        has_camera_info=camera.camera is not None, camera_info_arrives=camera.arrives,
-        camera_error=camera.error)
+        has_camera_info=known is not None, camera_info_arrives=camera.arrives,
+        camera_error=camera.decode_error, camera_misfit=camera.fit_error,
+        camera_size_wh=None if known is None else (known.width, known.height),
+        uses_sim_time=bool(node.get_parameter('use_sim_time').value),
+        clock_ns=node.get_clock().now().nanoseconds,
+        num_clock_publishers=node.count_publishers('/clock'))
 
 
 def memory_values() -> dict[str, str]:

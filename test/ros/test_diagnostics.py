@@ -4,6 +4,7 @@ import pytest
 
 from infant_pose_ros.ros.diagnostics import (
     encode_diagnostics,
+    encode_status,
     frame_values,
     FrameCounters,
     FrameStatistics,
@@ -77,13 +78,26 @@ def test_lost_frames_are_counted_and_forgotten_by_the_window():
 def test_the_worst_fault_comes_first_and_sets_the_level():
     message = encode_diagnostics(
         Time(sec=4), 'pose_node: poses', 'cot',
-        [Fault(Severity.WARN, 'slow'), Fault(Severity.ERROR, 'broken')], 'fine', {'state': 'on'})
+        [Fault(Severity.WARN, 'falling_behind', 'slow'),
+         Fault(Severity.ERROR, 'frame_failed', 'broken')], 'fine', {'state': 'on'})
     status = message.status[0]
     assert message.header.stamp.sec == 4
     assert (status.level, status.message) == (DiagnosticStatus.ERROR, 'broken; slow')
-    assert (status.values[0].key, status.values[0].value) == ('state', 'on')
+    assert [(entry.key, entry.value) for entry in status.values] == [
+        ('state', 'on'), ('faults', 'frame_failed,falling_behind')]
     status = encode_diagnostics(Time(), 'n', 'h', [], 'fine', {}).status[0]
     assert (status.level, status.message) == (DiagnosticStatus.OK, 'fine')
+    assert (status.values[0].key, status.values[0].value) == ('faults', '')
+
+
+def test_notes_are_told_without_alarm():
+    note = Fault(Severity.OK, 'camera_info_scaled', 'scaled')
+    status = encode_status('n', 'h', [note], 'fine', {})
+    assert (status.level, status.message) == (DiagnosticStatus.OK, 'fine')
+    assert {entry.key: entry.value for entry in status.values} == {
+        'faults': '', 'notes': 'scaled'}
+    status = encode_status('n', 'h', [note, Fault(Severity.WARN, 'too_dark', 'dark')], 'fine', {})
+    assert (status.level, status.message) == (DiagnosticStatus.WARN, 'dark')
 
 
 def test_values_name_the_last_error():
