@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from infant_pose_ros.config import CameraNodeSettings
+from infant_pose_ros.entry import finish
 from infant_pose_ros.errors import SourceError
 from infant_pose_ros.media.sources import bundled_clip, open_source, SourceFrame
 from infant_pose_ros.ros.cameras import camera_for_picture, encode_camera_info
@@ -164,4 +165,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    finish(main())

@@ -8,6 +8,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from infant_pose_ros.config import OverlayNodeSettings
+from infant_pose_ros.entry import finish
 from infant_pose_ros.errors import InfantPoseError
 from infant_pose_ros.media.overlay import OverlayPainter
 from infant_pose_ros.ros.image_input import ImageInput
@@ -104,4 +105,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    finish(main())
