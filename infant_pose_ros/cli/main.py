@@ -23,6 +23,7 @@ COMMANDS = {
     'smooth': 'smooth the keypoints recorded in a bag over the whole recording',
     'bench': 'measure the milliseconds of each stage and the end-to-end rate',
     'info': 'show versions, devices, checkpoints and settings',
+    'doctor': 'say what is wrong with the installation and with the running nodes',
     'synth': 'render infants with true keypoints',
     'coverage': 'compare generated poses with labelled frames of real infants',
     'data': 'check a copy of a dataset, file by file',

@@ -1,0 +1,62 @@
+"""doctor_node: the part of `infant-pose doctor` that needs ROS; it prints JSON and ends."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import json
+import os
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from infant_pose_ros.findings import error, Finding, has_errors
+from infant_pose_ros.ros.doctor import graph_findings
+from infant_pose_ros.ros.doctor_environment import environment_findings
+from infant_pose_ros.ros.doctor_watch import GraphWatch
+from infant_pose_ros.ros.processes import config_file
+
+NAME = 'infant_pose_doctor'
+EXIT_INTERRUPTED = 130
+
+
+def look(seconds: float) -> list[Finding]:
+    """Look at the environment, and at the graph where the environment lets a node start."""
+    rmw = rclpy.get_rmw_implementation_identifier()
+    found = list(environment_findings(os.environ, rmw, config_file('fastdds.xml')))
+    context = rclpy.Context()
+    try:
+        rclpy.init(args=[], context=context)
+        # Its name is its own: two doctors at once don't take each other for themselves.
+        node = rclpy.create_node(f'{NAME}_{os.getpid()}', context=context,
+                                 enable_rosout=False, start_parameter_services=False)
+    except RuntimeError as problem:
+        if has_errors(found):       # which tell more
+            return found
+        return [*found, error('ROS', f'no node can be started: {" ".join(str(problem).split())}')]
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        return [*found, *graph_findings(
+            GraphWatch(node, executor).look(seconds, context.get_domain_id()))]
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        context.try_shutdown()
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Print the findings as JSON; 130 where it was interrupted."""
+    parser = argparse.ArgumentParser(prog='doctor_node')
+    parser.add_argument('--seconds', type=float, default=5.0, help='how long to listen')
+    seconds = parser.parse_args(args).seconds
+    try:
+        found = look(seconds)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return EXIT_INTERRUPTED
+    print(json.dumps([finding.to_dict() for finding in found]))
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
