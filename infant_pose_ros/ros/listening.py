@@ -23,6 +23,9 @@ class RawSubscriptions:
         node_name: name of the node.
         topics: by role.
         put: called with the role, the time of arrival (ns) and the serialised message.
+
+    Attributes:
+        node: while the block runs; it may publish and call services as well.
     """
 
     def __init__(self, node_name: str, topics: dict[str, Topic],
@@ -34,11 +37,11 @@ class RawSubscriptions:
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context,
                    signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node(self._node_name, context=self._context)
+        self.node = rclpy.create_node(self._node_name, context=self._context)
         for role, topic in self._topics.items():
             self._subscribe(role, topic)
         self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name='subscriptions', daemon=True)
         self._thread.start()
         return self
@@ -46,13 +49,13 @@ class RawSubscriptions:
     def __exit__(self, *_exc_info) -> None:
         self._executor.shutdown()
         self._thread.join()
-        self._node.destroy_node()
+        self.node.destroy_node()
         self._context.try_shutdown()
 
     def _subscribe(self, role: str, topic: Topic) -> None:
         durability = (DurabilityPolicy.TRANSIENT_LOCAL if topic.latched
                       else DurabilityPolicy.VOLATILE)
-        self._node.create_subscription(
+        self.node.create_subscription(
             topic.message_type, topic.name,
             lambda data: self._put(role, time.time_ns(), data),
             QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE,

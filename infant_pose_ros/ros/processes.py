@@ -117,6 +117,10 @@ class NodeProcesses:
         """The process of that name, the last one that was started."""
         return self._children[name]
 
+    def find(self, name: str) -> subprocess.Popen | None:
+        """The same; None where none was started yet."""
+        return self._children.get(name)
+
     def log_path(self, name: str) -> Path:
         """Where a child's output goes."""
         return self._log_folder / f'{name}.log'

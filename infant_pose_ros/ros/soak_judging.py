@@ -71,7 +71,10 @@ class Recovery:
     """One fault: when it was injected, what it was, and what became of it.
 
     Attributes:
-        at_s: since the run began. recovered_s: None: not within `limit_s`.
+        at_s: since the run began.
+        recovered_s: until pictures were answered at the usual rate again, from the moment that
+            the cause was gone; None: not within `limit_s`.
+        cleared_s: the same until /diagnostics no longer showed it.
         expected: names that /diagnostics should show; shown: those among them that it did show.
         problem: what else went wrong; '' if nothing.
     """
@@ -80,6 +83,7 @@ class Recovery:
     kind: str
     detail: str
     recovered_s: float | None
+    cleared_s: float | None
     limit_s: float
     expected: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
@@ -161,6 +165,8 @@ def recovery_problems(recovery: Recovery) -> list[str]:
     problems = [f'{where}: {recovery.problem}'] if recovery.problem else []
     if recovery.recovered_s is None:
         problems.append(f'{where}: not recovered within {recovery.limit_s:.0f} s')
+    if recovery.cleared_s is None:
+        problems.append(f'{where}: /diagnostics still showed it after {recovery.limit_s:.0f} s')
     if recovery.expected and not recovery.shown:
         problems.append(f'{where}: /diagnostics showed none of {", ".join(recovery.expected)}')
     return problems

@@ -30,6 +30,7 @@ class EpochAccount:
         num_unanswered: how many they are.
         counted: by how much each of `COUNTED` grew.
         unexpected: answers that belong to no picture, or a second one to the same.
+        last_is_missing: whether the very last picture is among the unanswered ones.
     """
 
     published: int
@@ -39,6 +40,7 @@ class EpochAccount:
     counted: Mapping[str, int] = field(default_factory=dict)
     unanswered: tuple[int, ...] = ()
     unexpected: int = 0
+    last_is_missing: bool = False
 
     @property
     def uncounted(self) -> int:
@@ -99,6 +101,9 @@ class Ledger:
     def close(self, before: Mapping[str, int], after: Mapping[str, int]) -> EpochAccount:
         """The account since the last one; call it when all is quiet.
 
+        Where the very last picture is the one that is missing, its publisher may have been
+        stopped between CameraInfo and picture: it belongs to the next account.
+
         Args:
             before, after: pose_node's counters at the last account (empty: a new process) and
                 now.
@@ -108,21 +113,34 @@ class Ledger:
             self._sent, self._answers, self._own = [], Counter(), Counter()
             # Who was still deaf stays it.
             self._deaf = [span for span in deaf if span[1] is None]
-        left, heard_s, missing = Counter(answers), [], []
-        for stamp_ns, at_s in sent:
-            if left[stamp_ns] > 0:
-                left[stamp_ns] -= 1
-                heard_s.append(at_s)
-            else:
-                missing.append((stamp_ns, at_s))
-        spans = [(begin_s, _first_heard(heard_s, end_s)) for begin_s, end_s in deaf]
-        unanswered = [stamp_ns for stamp_ns, at_s in missing
-                      if not any(begin_s <= at_s <= end_s for begin_s, end_s in spans)]
-        return EpochAccount(
-            published=len(sent), answered=len(heard_s), excused=len(missing) - len(unanswered),
-            num_unanswered=len(unanswered), unanswered=tuple(unanswered[:MAX_LISTED]),
-            counted={name: after.get(name, 0) - before.get(name, 0) for name in COUNTED},
-            unexpected=sum(left.values()))
+        account = _account(sent, answers, deaf, before, after)
+        if account.uncounted and account.last_is_missing:
+            with self._lock:
+                self._sent.insert(0, sent[-1])
+            return _account(sent[:-1], answers, deaf, before, after)
+        return account
+
+
+def _account(sent: list[tuple[int, float]], answers: Counter[int],
+             deaf: list[tuple[float, float | None]], before: Mapping[str, int],
+             after: Mapping[str, int]) -> EpochAccount:
+    left, heard_s, missing = Counter(answers), [], []
+    for stamp_ns, at_s in sent:
+        if left[stamp_ns] > 0:
+            left[stamp_ns] -= 1
+            heard_s.append(at_s)
+        else:
+            missing.append((stamp_ns, at_s))
+    spans = [(begin_s, _first_heard(heard_s, end_s)) for begin_s, end_s in deaf]
+    unanswered = [stamp_ns for stamp_ns, at_s in missing
+                  if not any(begin_s <= at_s <= end_s for begin_s, end_s in spans)]
+    return EpochAccount(
+        published=len(sent), answered=len(heard_s), excused=len(missing) - len(unanswered),
+        num_unanswered=len(unanswered), unanswered=tuple(unanswered[:MAX_LISTED]),
+        counted={name: after.get(name, 0) - before.get(name, 0) for name in COUNTED},
+        unexpected=sum(left.values()),
+        last_is_missing=bool(unanswered) and missing[-1] == sent[-1] and (
+            unanswered[-1] == sent[-1][0]))
 
 
 def _first_heard(heard_s: list[float], from_s: float | None) -> float:

@@ -1,0 +1,116 @@
+"""A soak's record as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+import dataclasses
+from typing import Any
+
+from infant_pose_ros.ros.soak_judging import age_drift, Growth, Recovery
+from infant_pose_ros.ros.soak_run import Record
+
+
+def report_table(record: Record) -> str:
+    """What a run showed, for a terminal."""
+    sections = [[f'{record.seconds / 60:.1f} minutes, seed {record.seed}'
+                 + (', interrupted' if record.interrupted else '')],
+                _fault_lines(record.recoveries), _account_lines(record), _age_lines(record),
+                _process_lines(record)]
+    return '\n\n'.join('\n'.join(lines) for lines in sections if lines)
+
+
+def _fault_lines(recoveries: list[Recovery]) -> list[str]:
+    by_kind: dict[str, list[Recovery]] = defaultdict(list)
+    for recovery in recoveries:
+        by_kind[recovery.kind].append(recovery)
+    if not by_kind:
+        return ['no fault was injected']
+    lines = [f'{"fault":22s}{"times":>6s}{"recovered":>11s}{"worst s":>9s}{"gone s":>8s}  shown']
+    for kind, group in sorted(by_kind.items()):
+        times = [r.recovered_s for r in group if r.recovered_s is not None]
+        cleared = [r.cleared_s for r in group if r.cleared_s is not None]
+        shown = sorted({name for r in group for name in r.shown})
+        lines.append(f'{kind:22s}{len(group):6d}{len(times):11d}{_number(times):>9s}'
+                     f'{_number(cleared):>8s}  {", ".join(shown) or "-"}')
+    return lines
+
+
+def _account_lines(record: Record) -> list[str]:
+    lines = [f'{"pictures":10s}{"published":>10s}{"answered":>10s}{"dropped":>9s}{"stale":>7s}'
+             f'{"failed":>8s}{"lost":>6s}{"excused":>9s}{"uncounted":>11s}{"overcounted":>13s}']
+    for name, account in record.totals().items():
+        counted = account.counted
+        parts = record.accounts[name]
+        lines.append(
+            f'{name:10s}{account.published:10d}{account.answered:10d}'
+            f'{counted["frames_dropped"]:9d}{counted["frames_stale"]:7d}'
+            f'{counted["frames_failed"]:8d}{counted["frames_lost_in_transport"]:6d}'
+            f'{account.excused:9d}{sum(part.uncounted for part in parts):11d}'
+            f'{sum(part.overcounted for part in parts):13d}')
+    return lines
+
+
+def _age_lines(record: Record) -> list[str]:
+    rates = ', '.join(f'{name} {hz:.1f}' for name, hz in record.usual_hz.items())
+    lines = [f'answers a second before any fault: {rates or "unknown"}']
+    drift = age_drift(record.ages)
+    if drift is not None:
+        lines.append(f'age of answers between faults, median: {drift[0]:.1f} ms at first, '
+                     f'{drift[1]:.1f} ms at the end')
+    return lines
+
+
+def _process_lines(record: Record) -> list[str]:
+    growths = record.growths()
+    if not growths:
+        return ['memory: no process lived long enough to be judged']
+    lines = [f'{"process":14s}{"judged s":>9s}{"MB first":>10s}{"MB last":>9s}{"growth":>9s}'
+             f'{"threads":>10s}{"files":>10s}{"cores":>7s}']
+    lines += [_growth_line(growth) for growth in growths]
+    judged = {growth.node for growth in growths}
+    short = sorted({life.node for life in record.lives} - judged)
+    if short:
+        lines.append(f'lived too short to be judged: {", ".join(short)}')
+    return lines
+
+
+def _growth_line(growth: Growth) -> str:
+    threads, files = (f'{first:.0f} > {last:.0f}'
+                      for first, last in (growth.threads, growth.files))
+    return (f'{growth.node:14s}{growth.judged_s:9.0f}{growth.memory_mb[0]:10.1f}'
+            f'{growth.memory_mb[1]:9.1f}{growth.share:+9.2%}{threads:>10s}{files:>10s}'
+            f'{growth.cpu_share:7.2f}')
+
+
+def _number(values: list[float]) -> str:
+    return f'{max(values):.1f}' if values else '-'
+
+
+def report_json(record: Record) -> dict[str, Any]:
+    """The same and more, as soak.json holds it."""
+    verdict = record.verdict()
+    return {
+        'passed': not verdict, 'problems': verdict, 'interrupted': record.interrupted,
+        'seed': record.seed, 'seconds': record.seconds, 'warm_after_s': record.warm_s,
+        'usual_hz': record.usual_hz,
+        'faults': [dataclasses.asdict(recovery) for recovery in record.recoveries],
+        'accounts': {name: _account(account) for name, account in record.totals().items()},
+        'epochs': {name: [_account(account) for account in accounts]
+                   for name, accounts in record.accounts.items()},
+        'ages': [dataclasses.asdict(window) for window in record.ages],
+        'age_p50_ms_first_last': age_drift(record.ages),
+        'processes': [{**dataclasses.asdict(growth), 'growth': growth.share}
+                      for growth in record.growths()],
+        'lives': [{'node': life.node, 'samples': len(life.samples),
+                   'seconds': life.samples[-1].at_s - life.samples[0].at_s,
+                   'memory_mb': [round(life.samples[0].memory_mb, 1),
+                                 round(life.samples[-1].memory_mb, 1)]}
+                  for life in record.lives if life.samples]}
+
+
+def _account(account) -> dict[str, Any]:
+    return {'published': account.published, 'answered': account.answered,
+            'excused': account.excused, 'unanswered': account.num_unanswered,
+            **account.counted, 'uncounted': account.uncounted,
+            'overcounted': account.overcounted, 'unexpected': account.unexpected,
+            'unanswered_stamps_ns': list(account.unanswered)}
