@@ -293,10 +293,10 @@ class PoseNodeSettings(PipelineSettings):
         0.3, 'Share of the recent images that were replaced unseen by newer ones from which '
         'diagnostics warn of falling behind; 1 never does.', low=0.0, high=1.0)
     brightness_min: float = setting(
-        20.0, 'Diagnostics call a picture darker than this too dark, mean of 0 .. 255; 0 never '
+        15.0, 'Diagnostics call a picture darker than this too dark, mean of 0 .. 255; 0 never '
         'does.', low=0.0, high=255.0)
     sharpness_min: float = setting(
-        0.0, 'Diagnostics call a picture less sharp than this blurred: 1 has step edges, 0 none; '
+        0.5, 'Diagnostics call a picture less sharp than this blurred: 1 has step edges, 0 none; '
         '0 never does.', low=0.0, high=1.0)
     frozen_warn_s: float = setting(
         5.0, 'Diagnostics warn when the picture has not changed by one bit for longer, though '

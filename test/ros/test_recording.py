@@ -143,7 +143,8 @@ def test_a_recorded_picture_makes_room_for_the_next(tmp_path):
 def test_recorder_tells_a_problem_from_a_failure(tmp_path):
     recorder = Recorder(tmp_path, 10.0, TOPICS)
     warned = diagnostics([Fault(Severity.WARN, 'no_image', 'no image')])
-    failed = diagnostics([Fault(Severity.ERROR, 'model_missing', 'no weights')], state='unconfigured')
+    failed = diagnostics(
+        [Fault(Severity.ERROR, 'model_missing', 'no weights')], state='unconfigured')
     recorder.put('diagnostics', 1, serialize_message(failed))
     recorder.put('diagnostics', 2, serialize_message(warned))
     recorder.close()
