@@ -14,14 +14,15 @@ import re
 import typing
 from typing import Any
 
-import yaml
-
-from infant_pose_ros.errors import SettingsError
+from infant_pose_ros.errors import InvalidInputError, SettingsError
+from infant_pose_ros.text_files import read_yaml, shown, shown_names
 
 #: A region of interest has at least this share of the picture's width and height.
 SMALLEST_ROI = 0.05
 #: What a camera may be called: it stands in topic names.
 CAMERA_NAME = re.compile(r'[A-Za-z](_?[A-Za-z0-9])*')
+#: A text setting may have so many characters: a path has less.
+MAX_CHARACTERS = 4096
 
 
 def setting(default, description: str, *, low=None, high=None, choices=None,
@@ -45,23 +46,38 @@ def check_value(spec: dataclasses.Field, wanted: type, value: Any) -> Any:
     """Return `value` as `wanted`, or raise a SettingsError that names value, limit and mend."""
     name, meta = spec.name, spec.metadata
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError as error:
+            raise SettingsError(f'{name}: {shown(value)} is too large') from error
     if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
         raise SettingsError(
-            f'{name}: expected {wanted.__name__}, got {value!r} ({type(value).__name__})')
+            f'{name}: expected {wanted.__name__}, got {shown(value)} ({type(value).__name__})')
     if wanted is float and value != value:
         raise SettingsError(f'{name}: expected a number, got nan')
+    if wanted is str:
+        _check_text(name, value)
     low, high, choices = meta['low'], meta['high'], meta['choices']
     if (low is not None and value < low) or (high is not None and value > high):
-        raise SettingsError(f'{name}: {value} is outside {low} .. {high}')
+        raise SettingsError(f'{name}: {shown(value)} is outside {low} .. {high}')
     if choices is not None and value not in choices:
-        raise SettingsError(f'{name}: {value!r} is not one of {", ".join(map(repr, choices))}')
+        raise SettingsError(
+            f'{name}: {shown(value)} is not one of {", ".join(map(repr, choices))}')
     if meta['check'] is not None:
         try:
             meta['check'](value)
         except ValueError as error:
             raise SettingsError(f'{name}: {error}') from error
     return value
+
+
+def _check_text(name: str, value: str) -> None:
+    """Refuse what no path, name or message can hold."""
+    if len(value) > MAX_CHARACTERS:
+        raise SettingsError(f'{name}: {len(value)} characters; at most {MAX_CHARACTERS} are taken')
+    if '\0' in value or not value.isascii() and any('\ud800' <= c <= '\udfff' for c in value):
+        raise SettingsError(f'{name}: {shown(value)} holds characters that no text may have '
+                            '(NUL, or half of a surrogate pair)')
 
 
 def parse_roi(text: str) -> tuple[float, float, float, float] | None:
@@ -123,10 +139,10 @@ class Settings:
             SettingsError: an unknown key, a wrong type or a value out of range.
         """
         known = [spec.name for spec, _ in cls.specs()]
-        unknown = sorted(set(mapping) - set(known))
+        unknown = [name for name in mapping if name not in known]
         if unknown:
             raise SettingsError(
-                f'unknown setting{"s" if len(unknown) > 1 else ""} {", ".join(unknown)}; '
+                f'unknown setting{"s" if len(unknown) > 1 else ""} {shown_names(unknown)}; '
                 f'known: {", ".join(known)}')
         return cls(**mapping)
 
@@ -135,12 +151,13 @@ class Settings:
         """Read settings from a flat YAML file; unknown keys are refused.
 
         Raises:
-            SettingsError: the file is missing, no YAML mapping, or holds a bad setting.
+            SettingsError: the file is missing, larger than a MB, no YAML mapping, names a
+                setting twice, or holds a bad one.
         """
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise SettingsError(f'settings file {path}: can not be read: {error}') from error
+            content = read_yaml(path)
+        except InvalidInputError as error:
+            raise SettingsError(f'settings file {path}: {error}') from error
         if content is None:
             content = {}
         if not isinstance(content, dict):

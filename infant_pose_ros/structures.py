@@ -15,11 +15,17 @@ import yaml
 
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.skeleton import NUM_KEYPOINTS, TrackState
+from infant_pose_ros.text_files import read_yaml, shown
 
 #: Lens model -> how many coefficients it may have. OpenCV extends the rational polynomial by
 #: those of a thin prism (12) and of a tilted sensor (14).
 DISTORTION_LENGTHS = {
     'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
+#: A focal length lies within this share and this multiple of the picture's longer side, the
+#: principal point no further than that multiple from it, and no coefficient is larger than that.
+FOCAL_SHARES, MAX_CENTRE_SHARE, MAX_COEFFICIENT = (1e-3, 1e3), 1e2, 1e6
+#: Skew, as a share of the focal length, that may be left out: 0.2 px at a picture's edge.
+_MAX_SKEW = 1e-3
 #: Other names that drivers give to these models.
 DISTORTION_ALIASES = {'fisheye': 'equidistant', 'kannala_brandt4': 'equidistant'}
 
@@ -39,6 +45,21 @@ def checked_array(name: str, value, shape: tuple[int | None, ...], dtype=np.floa
         raise InvalidInputError(f'{name}: expected shape {shape}, got {array.shape}')
     array.setflags(write=False)
     return array
+
+
+def checked_intrinsics(k) -> tuple[float, float, float, float]:
+    """fx, fy, cx and cy of an intrinsic matrix K, its 9 numbers row by row.
+
+    Raises:
+        InvalidInputError: K is not of the form [fx 0 cx, 0 fy cy, 0 0 1]: skewed or transposed.
+    """
+    fx, skew, cx, left, fy, cy, *last = (float(value) for value in np.ravel(k))
+    is_pinhole = abs(skew) <= _MAX_SKEW * abs(fx) and left == 0.0 and last == [0.0, 0.0, 1.0]
+    if fx > 0 and fy > 0 and not is_pinhole:        # else it is not calibrated: `Camera` tells
+        raise InvalidInputError(
+            f'camera: K is {[fx, skew, cx, left, fy, cy, *last]}, expected the form '
+            '[fx, 0, cx, 0, fy, cy, 0, 0, 1]: is it transposed, skewed or not filled in?')
+    return fx, fy, cx, cy
 
 
 def effective_lens(model: str, coefficients) -> tuple[str, list[float]]:
@@ -81,22 +102,38 @@ class Camera:
         if self.width <= 0 or self.height <= 0:
             raise InvalidInputError(
                 f'camera: width and height must be positive, got {self.width}x{self.height}')
+        longer = max(self.width, self.height)
+        least, most = (share * longer for share in FOCAL_SHARES)
+        if not (least <= min(self.fx, self.fy) and max(self.fx, self.fy) <= most
+                and max(abs(self.cx), abs(self.cy)) <= MAX_CENTRE_SHARE * longer):
+            raise InvalidInputError(
+                f'camera: fx={self.fx:g}, fy={self.fy:g}, cx={self.cx:g}, cy={self.cy:g} px are '
+                f'not those of a {self.width}x{self.height} picture: calibrate it again')
         coefficients = checked_array('camera distortion', self.distortion, (None,))
-        object.__setattr__(self, 'distortion_model', DISTORTION_ALIASES.get(
-            self.distortion_model, self.distortion_model))
-        if self.distortion_model:
-            allowed = DISTORTION_LENGTHS.get(self.distortion_model)
+        self._check_lens(coefficients)
+        object.__setattr__(self, 'distortion', coefficients)
+
+    def _check_lens(self, coefficients: np.ndarray) -> None:
+        """Give the model its usual name, and refuse coefficients that don't fit it."""
+        model = DISTORTION_ALIASES.get(self.distortion_model, self.distortion_model)
+        object.__setattr__(self, 'distortion_model', model)
+        if model:
+            allowed = DISTORTION_LENGTHS.get(model)
             if allowed is None:
                 raise InvalidInputError(
-                    f"camera: unknown distortion_model '{self.distortion_model}'; "
+                    f'camera: unknown distortion_model {shown(model)}; '
                     f'known: {", ".join(sorted(DISTORTION_LENGTHS))}')
             if len(coefficients) not in allowed and len(coefficients):
                 raise InvalidInputError(
-                    f'camera: {self.distortion_model} takes {" or ".join(map(str, allowed))} '
+                    f'camera: {model} takes {" or ".join(map(str, allowed))} '
                     f'coefficients, got {len(coefficients)}')
-        if not np.isfinite(coefficients).all():
-            raise InvalidInputError('camera: distortion coefficients must be finite')
-        object.__setattr__(self, 'distortion', coefficients)
+        elif coefficients.any():
+            raise InvalidInputError(
+                f'camera: {len(coefficients)} distortion coefficients without a '
+                'distortion_model: name it, plumb_bob say')
+        if not (np.abs(coefficients) <= MAX_COEFFICIENT).all():     # NaN is not, either
+            raise InvalidInputError(
+                f'camera: distortion coefficients must be finite, none beyond {MAX_COEFFICIENT:g}')
 
     @property
     def matrix(self) -> np.ndarray:
@@ -120,19 +157,17 @@ class Camera:
             InvalidInputError: the file is missing, no YAML, or lacks a field.
         """
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+            content = read_yaml(path)
             matrix = np.array(content['camera_matrix']['data'], dtype=float).reshape(3, 3)
             coefficients = content.get('distortion_coefficients', {}).get('data', [])
-            return cls(matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2],
-                       int(content['image_width']), int(content['image_height']),
+            fx, fy, cx, cy = checked_intrinsics(matrix)
+            return cls(fx, fy, cx, cy, int(content['image_width']), int(content['image_height']),
                        *effective_lens(content.get('distortion_model', ''), coefficients))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InvalidInputError(f'camera file {path}: can not be read: {error}') from error
         except InvalidInputError as error:
             raise InvalidInputError(f'camera file {path}: {error}') from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InvalidInputError(
-                f'camera file {path}: {error!r}; expected image_width, image_height and '
+                f'camera file {path}: {shown(error)}; expected image_width, image_height and '
                 'camera_matrix.data with 9 numbers, as camera_calibration writes them') from error
 
     def to_camera_info_yaml(self, name: str = 'camera') -> str:
@@ -261,6 +296,26 @@ class TrackedInfant:
 
 
 @dataclass(frozen=True, eq=False)
+class CameraFrame:
+    """A picture of one of several cameras; whoever answers it checks what it holds.
+
+    Attributes:
+        image_rgb: (H, W, 3) uint8.
+        stamp_s: when it was taken, s.
+        camera: its calibration; without it 3D is relative to the pelvis.
+        camera_name: whose picture it is.
+        depth_m: (H, W) floating point, m along the optical axis, registered to the picture and
+            of the same moment; NaN or 0 where unknown. It needs a camera.
+    """
+
+    image_rgb: np.ndarray
+    stamp_s: float
+    camera: Camera | None = None
+    camera_name: str = 'camera'
+    depth_m: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class FrameResult:
     """The answer for one frame: `infants` is empty when nothing was seen.
 
@@ -268,7 +323,8 @@ class FrameResult:
         stamp_s: capture time of the picture, s.
         infants: the main infant first, where this frame tells of it; then by score.
         detections: what the detector said of this frame; None when it did not run.
-        stage_ms: milliseconds by stage: 'detect', 'pose', 'lift', 'filter', 'total'.
+        stage_ms: milliseconds by stage: 'detect', 'pose', 'lift', 'filter', 'total'. Frames of
+            several cameras that were answered together have 'pose' and 'lift' of all of them.
         body_length_m: the length that set the scale, m.
         was_reset: the stamps jumped and the tracks were begun anew.
         main_track: id of the main infant's track, 0 for none. It stays the main one as long as

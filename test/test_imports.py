@@ -11,12 +11,12 @@ PACKAGE = 'infant_pose_ros'
 
 #: From the ground up; a part imports parts of its own layer and of those before it.
 LAYERS = (
-    ('errors', 'skeleton', 'findings', 'entry'),
+    ('errors', 'skeleton', 'findings', 'entry', 'text_files'),
     ('structures', 'config'),
     ('geometry', 'codecs', 'filtering', 'media'),
     ('models', 'data'),
-    ('lifting', 'placing', 'inference', 'looking', 'reading', 'camera_state', 'confirming',
-     'following', 'pipeline', 'training', 'evaluation', 'synthetic'),
+    ('lifting', 'placing', 'inference', 'looking', 'networks', 'reading', 'camera_state',
+     'confirming', 'following', 'stepping', 'pipeline', 'training', 'evaluation', 'synthetic'),
     ('cli', 'ros'),
     ('nodes',),
 )

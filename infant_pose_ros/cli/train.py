@@ -9,6 +9,7 @@ import re
 from tqdm import tqdm
 
 from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.text_files import parse_yaml
 
 #: YAML takes a number with an exponent, but without a point, for text.
 _EXPONENT = re.compile(r'[-+]?\d+[eE][-+]?\d+')
@@ -35,8 +36,6 @@ def read_changes(pairs: list[str]) -> dict:
     Raises:
         InvalidInputError: a word without '=', or a value that is no YAML.
     """
-    import yaml
-
     changes = {}
     for pair in pairs:
         name, equals, value = pair.partition('=')
@@ -44,8 +43,8 @@ def read_changes(pairs: list[str]) -> dict:
             raise InvalidInputError(f'--set: expected NAME=VALUE, got {pair!r}')
         try:
             changes[name] = float(value) if _EXPONENT.fullmatch(value) else (
-                yaml.safe_load(value) if value else '')
-        except yaml.YAMLError as error:
+                parse_yaml(value) if value else '')
+        except InvalidInputError as error:
             raise InvalidInputError(
                 f'--set: {pair!r} is no YAML; put the value in quotes') from error
     return changes

@@ -5,7 +5,8 @@ The message may come from rclpy or from a bag read without ROS: only its fields 
 
 from __future__ import annotations
 
-from infant_pose_ros.structures import Camera, effective_lens
+from infant_pose_ros.errors import InvalidInputError
+from infant_pose_ros.structures import Camera, checked_intrinsics, effective_lens
 
 
 def decode_camera_info(msg) -> Camera:
@@ -13,14 +14,21 @@ def decode_camera_info(msg) -> Camera:
     the binning as the message defines them.
 
     Raises:
-        InvalidInputError: not calibrated, without a size, or an unknown distortion model.
+        InvalidInputError: not calibrated, without a size, an unknown distortion model, numbers
+            that no camera has, or a region that lies outside of the picture.
     """
-    k, roi = msg.k, msg.roi
+    roi, (fx, fy, cx, cy) = msg.roi, checked_intrinsics(msg.k)
+    for name, begin, size, whole in (('width', roi.x_offset, roi.width, msg.width),
+                                     ('height', roi.y_offset, roi.height, msg.height)):
+        if whole and begin + size > whole:
+            raise InvalidInputError(
+                f'camera: its region of interest ends at {begin + size}, but the {name} is '
+                f'{whole}: the region is told in pixels of the whole, unbinned picture')
     bin_x, bin_y = max(1, msg.binning_x), max(1, msg.binning_y)
     model, coefficients = effective_lens(msg.distortion_model, msg.d)
     return Camera(
-        fx=k[0] / bin_x, fy=k[4] / bin_y,
-        cx=_binned(k[2] - roi.x_offset, bin_x), cy=_binned(k[5] - roi.y_offset, bin_y),
+        fx=fx / bin_x, fy=fy / bin_y,
+        cx=_binned(cx - roi.x_offset, bin_x), cy=_binned(cy - roi.y_offset, bin_y),
         width=(roi.width or msg.width) // bin_x, height=(roi.height or msg.height) // bin_y,
         distortion_model=model, distortion=coefficients)
 

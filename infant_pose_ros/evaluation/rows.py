@@ -7,13 +7,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from infant_pose_ros.errors import SettingsError
+from infant_pose_ros.errors import InvalidInputError, SettingsError
 from infant_pose_ros.evaluation.adult_networks import KINDS as ADULT_NETWORKS
 from infant_pose_ros.evaluation.adult_networks import ROTATIONS
 from infant_pose_ros.evaluation.published import PUBLISHED, Published
 from infant_pose_ros.evaluation.sets import BODY_LENGTHS
+from infant_pose_ros.text_files import read_yaml, shown, shown_names
 
 #: Stands for the checkpoint that comes with the package.
 BUNDLED = 'bundled'
@@ -118,21 +117,21 @@ class Row:
             SettingsError: an unknown key, a wrong type or a bad value.
         """
         if not isinstance(mapping, Mapping):
-            raise SettingsError(f'rows: expected "name: ..." lines for each, got {mapping!r:.60}')
+            raise SettingsError(f'rows: expected "name: ..." lines for each, got {shown(mapping)}')
         known = [spec.name for spec in fields(cls)]
-        unknown = sorted(set(map(str, mapping)) - set(known))
+        unknown = [key for key in mapping if key not in known]
         if unknown or 'name' not in mapping:
             raise SettingsError(
-                f'row {mapping.get("name", "?")!r}: '
-                f'{"unknown " + ", ".join(unknown) if unknown else "needs a name"}; known: '
+                f'row {shown(mapping.get("name", "?"))}: '
+                f'{"unknown " + shown_names(unknown) if unknown else "needs a name"}; known: '
                 f'{", ".join(known)}')
         values = {}
         for key, value in mapping.items():
             is_list, wanted = key in ('pose', 'lifter'), int if key == 'rotations' else str
             words = value if is_list and isinstance(value, list) else [value]
             if any(not isinstance(word, wanted) or isinstance(word, bool) for word in words):
-                raise SettingsError(f'row {mapping["name"]!r}: {key}: expected '
-                                    f'{wanted.__name__}, got {value!r}')
+                raise SettingsError(f'row {shown(mapping["name"])}: {key}: expected '
+                                    f'{wanted.__name__}, got {shown(value)}')
             values[key] = tuple(words) if is_list else value
         return cls(**values)
 
@@ -144,14 +143,14 @@ def read_rows(path: str | Path) -> list[Row]:
         SettingsError: the file is missing or malformed, or a row is.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f'{path}: can not be read: {error}') from error
+        content = read_yaml(path)
+    except InvalidInputError as error:
+        raise SettingsError(f'{path}: {error}') from error
     if not isinstance(content, dict) or not isinstance(content.get('rows'), list):
         raise SettingsError(f'{path}: expected a list `rows:`, as in config/evaluation.yaml')
-    unknown = sorted(set(content) - {'rows', 'detector'})
+    unknown = set(content) - {'rows', 'detector'}
     if unknown:
-        raise SettingsError(f'{path}: unknown {", ".join(map(str, unknown))}; known: rows, '
+        raise SettingsError(f'{path}: unknown {shown_names(unknown)}; known: rows, '
                             'detector')
     detector = content.get('detector', BUNDLED)
     try:
