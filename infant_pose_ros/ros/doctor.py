@@ -139,15 +139,17 @@ def _transport_mend(types: tuple[str, ...], foreign: str) -> str:
 def _nearest(graph: GraphFacts, topic: str, types: tuple[str, ...], otherwise: str = '') -> str:
     """': topics of that kind: ...', the most alike first, and how to take one."""
     like = IMAGE_TYPES if set(types) & set(IMAGE_TYPES) else types
+    drawn = {f'{node.name}/image' for node in graph.nodes if node.kind == 'overlay_node'}
     names = [name for name, facts in graph.topics.items()
-             if facts.publishers and set(facts.types) & set(like)]
+             if facts.publishers and set(facts.types) & set(like) and name not in drawn]
     if not names:
         return f', and no other topic carries any: {otherwise}' if otherwise else ''
     names.sort(key=lambda name: -difflib.SequenceMatcher(None, name, topic).ratio())
     told = []
     for name in names[:MOST_NAMES]:
-        compressed = COMPRESSED in graph.topics[name].types and COMPRESSED not in types
-        told.append(f'{name} (with image_transport:=compressed)' if compressed else name)
+        transport = 'compressed' if COMPRESSED in graph.topics[name].types else 'raw'
+        fits = bool(set(graph.topics[name].types) & set(types))
+        told.append(name if fits else f'{name} (with image_transport:={transport})')
     if like is not IMAGE_TYPES:
         return f' (there is {", ".join(told)})'
     return f': remap image to one that carries pictures: {", ".join(told)}'

@@ -151,12 +151,16 @@ def _misfits(name: str, topic: str, stream: Stream, infos: Stream) -> Iterator[F
         yield warn(topic, f'{stream.count} pictures came, but {infos.count} CameraInfo: the rest '
                    'got lost on the way: let the camera publish reliable, and use the Fast DDS '
                    'profile of this package on both sides')
+    elif is_lossy(infos, stream):
+        yield warn(name, f'{infos.count} CameraInfo came, but {stream.count} pictures: they get '
+                   'lost on the way (then use the Fast DDS profile of this package on both '
+                   'sides), or the driver does not send one with every picture')
 
 
-def is_lossy(pictures: Stream, infos: Stream) -> bool:
-    """Whether clearly fewer pictures than CameraInfo came, from the first picture on."""
-    since = sum(arrival_ns >= pictures.arrivals_ns[0] for arrival_ns in infos.arrivals_ns)
-    return since >= FEWEST and pictures.count < (1.0 - LOST_SHARE) * since
+def is_lossy(stream: Stream, other: Stream) -> bool:
+    """Whether clearly fewer messages came than of the other, from its first one on."""
+    since = sum(arrival_ns >= stream.arrivals_ns[0] for arrival_ns in other.arrivals_ns)
+    return since >= FEWEST and stream.count < (1.0 - LOST_SHARE) * since
 
 
 def _sizes(stream: Stream) -> str:

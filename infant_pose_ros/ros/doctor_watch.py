@@ -42,6 +42,8 @@ from infant_pose_ros.ros.qos import agreed_reliability, diagnostics_qos, image_q
 
 #: How long DDS gets to find the others before the graph is read, s.
 DISCOVERY_S = 1.5
+#: How often new topics are looked for, and how long the executor waits for messages, s.
+LOOK_PERIOD_S, SPIN_S = 1.0, 0.05
 #: How long a node may take to answer a question, s.
 ANSWER_TIMEOUT_S = 3.0
 #: Messages kept of each topic while another one is read.
@@ -67,6 +69,8 @@ class GraphWatch:
         self._node, self._executor = node, executor
         self._streams: dict[str, Stream] = {}
         self._diagnoses: dict[str, Diagnosis] = {}
+        self._listened: set[str] = set()
+        self._subscriptions: list[Any] = []
         self._clock_ns: int | None = None
         self._clock_ticks: int | None = None
 
@@ -76,11 +80,14 @@ class GraphWatch:
         self._node.create_subscription(
             DiagnosticArray, '/diagnostics', self._on_diagnostics, diagnostics_qos())
         self._spin(DISCOVERY_S)
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0.0:
+            for topic in self._topics().values():       # also those that come meanwhile
+                self._listen(topic)
+            self._spin(min(left_s, LOOK_PERIOD_S))
         topics = self._topics()
-        for topic in topics.values():
-            self._listen(topic)
-        self._spin(seconds)
-        topics = self._topics()      # with those who came meanwhile
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
         nodes = tuple(self._nodes())
         return GraphFacts(
             domain, seconds, nodes, topics, self._streams,
@@ -89,29 +96,34 @@ class GraphWatch:
 
     def _spin(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds
-        while (left_s := end_s - time.monotonic()) > 0.0:
-            self._executor.spin_once(timeout_sec=left_s)
+        while time.monotonic() < end_s:
+            # The same timeout each time: with another one, rclpy's executor begins its round of
+            # the subscriptions anew, and a busy topic starves those behind it.
+            self._executor.spin_once(timeout_sec=SPIN_S)
 
     # listening
 
     def _listen(self, topic: TopicFacts) -> None:
-        if not topic.publishers:
+        if not topic.publishers or topic.name in self._listened:
             return
         if CLOCK in topic.types and topic.name == '/clock':
+            self._listened.add(topic.name)
             self._clock_ticks = 0
-            self._node.create_subscription(Clock, topic.name, self._on_clock, QoSProfile(
-                depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT))
+            self._subscriptions.append(self._node.create_subscription(
+                Clock, topic.name, self._on_clock,
+                QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)))
             return
         type_name = next((name for name in topic.types if name in _LISTENED), None)
         if type_name is None:
             return
+        self._listened.add(topic.name)
         stream = self._streams[topic.name] = Stream()
         offered = [ReliabilityPolicy.BEST_EFFORT if end.reliability == 'best_effort'
                    else ReliabilityPolicy.RELIABLE for end in topic.publishers]
-        self._node.create_subscription(
+        self._subscriptions.append(self._node.create_subscription(
             _LISTENED[type_name], topic.name,
             lambda data: self._on_serialised(stream, type_name, data),
-            image_qos(agreed_reliability('auto', offered), DEPTH), raw=True)
+            image_qos(agreed_reliability('auto', offered), DEPTH), raw=True))
 
     def _on_serialised(self, stream: Stream, type_name: str, data: bytes) -> None:
         header = read_serialised(data, type_name)
@@ -211,7 +223,7 @@ class GraphWatch:
             while time.monotonic() < end_s:
                 if not asked and client.service_is_ready():
                     future, asked = client.call_async(request), True
-                self._executor.spin_once(timeout_sec=0.02)
+                self._executor.spin_once(timeout_sec=SPIN_S)
                 if future is not None and future.done():
                     return future.result()
             return None

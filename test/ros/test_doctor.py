@@ -1,0 +1,200 @@
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from infant_pose_ros.findings import Finding, Level
+from infant_pose_ros.ros.doctor import graph_findings
+from infant_pose_ros.ros.doctor_facts import (
+    CAMERA_INFO,
+    CLOUD,
+    COMPRESSED,
+    Diagnosis,
+    Endpoint,
+    GraphFacts,
+    IMAGE,
+    Mismatch,
+    NodeFacts,
+    TopicFacts,
+)
+from infant_pose_ros.ros.images import encode_image
+from infant_pose_ros.ros.processes import local_dds_environment
+from infant_pose_ros.ros.qos import image_qos
+
+NODES = 'infant_pose_ros.nodes'
+#: Without it, Fast DDS loses small messages, too, beside large pictures.
+PROFILE = {name: value for name, value in local_dds_environment(
+    {'ROS_DISTRO': os.environ.get('ROS_DISTRO', '')}).items() if name.endswith('PROFILES_FILE')}
+CAMERA = (Endpoint('/camera', 'reliable'),)
+
+
+def told(graph, about):
+    """[(level, text)] of one subject."""
+    return [(finding.level, finding.text) for finding in graph_findings(graph)
+            if finding.about == about]
+
+
+def topics(**types):
+    """Published topics by name; `__` stands for the slash."""
+    names = {f'/{name.replace("__", "/")}': kind for name, kind in types.items()}
+    return {name: TopicFacts(name, (kind,), CAMERA) for name, kind in names.items()}
+
+
+def pose_node(state='active', subscribed=None, **parameters):
+    return NodeFacts('/pose_node', 'pose_node', subscribed or {}, state, parameters)
+
+
+@pytest.mark.parametrize(('state', 'level'), [
+    ('active', Level.OK), ('inactive', Level.WARN), ('unconfigured', Level.ERROR),
+    ('activating', Level.WARN), (None, Level.ERROR)])
+def test_lifecycle_states(state, level):
+    graph = GraphFacts(0, 1.0, (pose_node(state),),
+                       diagnoses=(Diagnosis('pose_node: poses', 0, 'well'),))
+    assert [entry[0] for entry in told(graph, '/pose_node')] == [level, Level.OK]
+
+
+def test_an_empty_graph_names_other_domains():
+    ((level, text),) = told(GraphFacts(7, 1.0, other_domains=(3, 42)), 'nodes')
+    assert level is Level.WARN and 'domain 7' in text and '3, 42' in text
+    assert 'ROS_DOMAIN_ID' in told(GraphFacts(7, 1.0), 'nodes')[0][1]
+
+
+def test_names_that_stand_twice_and_no_pose_node():
+    graph = GraphFacts(0, 1.0, (NodeFacts('/a'), NodeFacts('/a')))
+    assert '2 nodes have this name' in told(graph, '/a')[0][1]
+    assert told(graph, 'pose_node')[0][0] is Level.WARN
+
+
+@pytest.mark.parametrize(('topic', 'types', 'level', 'words'), [
+    ('/cam/image', IMAGE, Level.ERROR, 'remap image to one that carries pictures: '
+     '/c/image (with image_transport:=compressed), /cam/image_raw, /other/picture'),
+    ('/c/image', IMAGE, Level.ERROR, 'set image_transport to compressed'),
+    ('/cam/image_raw', COMPRESSED, Level.ERROR, 'set image_transport to raw'),
+    ('/cam/image_raw', IMAGE, Level.OK, 'published by /camera'),
+    ('/cam/info', CAMERA_INFO, Level.WARN, 'there is /cam/camera_info'),
+    ('/keypoint', CLOUD, Level.ERROR, 'there is /keypoints')])
+def test_what_a_node_listens_to(topic, types, level, words):
+    graph = GraphFacts(0, 1.0, (pose_node(subscribed={topic: (types,)}),), topics(
+        cam__image_raw=IMAGE, other__picture=IMAGE, c__image=COMPRESSED, keypoints=CLOUD,
+        cam__camera_info=CAMERA_INFO))
+    assert any(entry[0] is level and words in entry[1] for entry in told(graph, '/pose_node'))
+
+
+def test_no_topic_carries_pictures():
+    graph = GraphFacts(0, 1.0, (pose_node(subscribed={'/image': (IMAGE,)}),))
+    assert 'no other topic carries any: start the camera' in told(graph, '/pose_node')[1][1]
+
+
+@pytest.mark.parametrize(('ticks', 'level'), [(None, Level.ERROR), (0, Level.WARN),
+                                              (50, Level.OK)])
+def test_simulated_time(ticks, level):
+    graph = GraphFacts(0, 1.0, (pose_node(use_sim_time=True),), clock_ticks=ticks)
+    assert [entry[0] for entry in told(graph, '/clock')] == [level]
+    assert told(GraphFacts(0, 1.0, (pose_node(),), clock_ticks=ticks), '/clock') == []
+
+
+def test_mismatches_and_topics_of_two_types():
+    mismatch = Mismatch(Endpoint('/cam', 'best_effort'), Endpoint('/n', 'reliable'), 'why')
+    latched = Mismatch(Endpoint('/cam', 'reliable'),
+                       Endpoint('/n', 'reliable', 'transient_local'), 'why')
+    graph = GraphFacts(0, 1.0, topics={
+        '/a': TopicFacts('/a', ('x/msg/A', 'x/msg/B'), CAMERA, (), (mismatch, latched))})
+    two_types, reliability, durability = told(graph, '/a')
+    assert two_types[0] is Level.WARN and 'several types' in two_types[1]
+    assert reliability[0] is Level.ERROR and 'let /n ask for best_effort' in reliability[1]
+    assert 'let /n ask for volatile' in durability[1]
+
+
+def test_diagnostics_of_our_nodes_only():
+    nodes = (NodeFacts('/ward/pose_node', 'pose_node', {}, 'active'), NodeFacts('/other'))
+    graph = GraphFacts(0, 1.0, nodes, diagnoses=(
+        Diagnosis('ward/pose_node: poses of left', 2, 'broken'), Diagnosis('other: x', 2, 'no')))
+    assert told(graph, '/ward/pose_node')[-1] == (Level.ERROR, 'says poses of left: broken')
+    assert told(graph, '/other') == []
+    silent = GraphFacts(0, 1.0, nodes)
+    assert 'no diagnostics' in told(silent, '/ward/pose_node')[-1][1]
+
+
+# real nodes
+
+def test_the_profile_is_named():
+    assert len(PROFILE) == 1
+
+
+def run_doctor(seconds):
+    done = subprocess.run(
+        [sys.executable, '-m', f'{NODES}.doctor_node', '--seconds', str(seconds)],
+        env={**os.environ, **PROFILE}, capture_output=True, text=True, timeout=90.0, check=False)
+    assert done.returncode == 0, done.stderr
+    return [Finding.from_dict(values) for values in json.loads(done.stdout)]
+
+
+def wait_for_listener(probe, topic):
+    deadline = time.monotonic() + 30.0
+    while not probe.node.count_subscribers(topic):
+        assert time.monotonic() < deadline, f'{topic}: nobody listens'
+        time.sleep(0.05)
+
+
+def texts(findings, about, level):
+    return [finding.text for finding in findings
+            if (finding.about, finding.level) == (about, level)]
+
+
+@pytest.fixture(scope='module')
+def ward(ros_domain, node_process, weights):
+    """A camera and a pose_node that belong together, in a namespace."""
+    remaps = {'__ns': '/ward'}
+    with node_process(f'{NODES}.camera_node', params={'rate_hz': 10.0}, remaps=remaps,
+                      env=PROFILE) as camera, \
+            node_process(f'{NODES}.pose_node', params=weights, remaps=remaps,
+                         env=PROFILE) as pose:
+        pose.wait_for_log('active: /ward/image')
+        camera.wait_for_log('10 Hz')
+        yield
+
+
+def test_a_healthy_graph(ward):
+    findings = run_doctor(3.0)
+    about_ward = [finding for finding in findings if finding.about.startswith('/ward')]
+    assert not [finding for finding in about_ward if finding.level is Level.ERROR], about_ward
+    assert '/ward/camera_node' in texts(findings, 'nodes', Level.OK)[0]
+    assert 'active' in texts(findings, '/ward/pose_node', Level.OK)
+    (picture,) = texts(findings, '/ward/image', Level.OK)
+    assert 'raw pictures of /ward/camera_node, reliable; 640x480 rgb8' in picture
+    (info,) = texts(findings, '/ward/camera_info', Level.OK)
+    assert info.startswith('CameraInfo of /ward/image, 640x480')
+    assert 'listens to /ward/image (published by /ward/camera_node)' in texts(
+        findings, '/ward/pose_node', Level.OK)
+    assert any(finding.about == '/ward/pose_node' and finding.text.startswith('says poses: ')
+               for finding in findings)
+
+
+def test_wrong_topics_and_qos_that_keeps_apart(ward, probe, node_process):
+    camera = probe.publisher(Image, '/lab/image', image_qos(ReliabilityPolicy.BEST_EFFORT))
+    message = encode_image(np.zeros((4, 4, 3), np.uint8), probe.header(0))
+    timer = probe.node.create_timer(0.1, lambda: camera.publish(message))
+    overlay = f'{NODES}.overlay_node'
+    with node_process(overlay, remaps={
+            '__ns': '/typo', 'image': '/ward/imge', 'keypoints': '/ward/pose_node/keypoint'}), \
+        node_process(overlay, params={'reliability': 'reliable'}, remaps={
+            '__ns': '/strict', 'image': '/lab/image', 'keypoints': '/ward/pose_node/keypoints'}):
+        for topic in ('/ward/imge', '/lab/image'):
+            wait_for_listener(probe, topic)
+        findings = run_doctor(3.0)
+    probe.node.destroy_timer(timer)
+    image, keypoints = sorted(texts(findings, '/typo/overlay_node', Level.ERROR))
+    assert image.startswith('listens to /ward/imge, which nobody publishes: remap image to one '
+                            'that carries pictures: /ward/image')
+    assert 'there is /ward/pose_node/keypoints' in keypoints
+    (mismatch,) = texts(findings, '/lab/image', Level.ERROR)
+    assert '/strict/overlay_node never gets a message' in mismatch
+    assert 'let /strict/overlay_node ask for best_effort' in mismatch
+    warnings = ' '.join(texts(findings, '/lab/image', Level.WARN))
+    assert 'stamps are zero' in warnings and 'no CameraInfo' in warnings
