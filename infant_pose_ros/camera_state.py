@@ -19,6 +19,7 @@ class CameraState:
     """Tracks, scales and looks of one camera.
 
     Attributes:
+        settings: of this camera.
         tracker: follows the infants. scales: how long they are. lookout: when to look for more.
         misses: looks in a row that found an infant elsewhere, but not this one, by track.
         main_track: id of the main infant, 0 for none.
@@ -27,6 +28,7 @@ class CameraState:
         people: who was seen, and who of them is missing.
     """
 
+    settings: PipelineSettings
     tracker: PoseTracker
     scales: BodyScales
     lookout: Lookout = field(default_factory=Lookout)
@@ -39,7 +41,7 @@ class CameraState:
     @classmethod
     def begin(cls, settings: PipelineSettings) -> CameraState:
         """Of a camera that no picture came from yet."""
-        return cls(PoseTracker(settings), BodyScales(settings))
+        return cls(settings, PoseTracker(settings), BodyScales(settings))
 
     def note_placed(self, candidates: dict[int, Candidate], stamp_s: float) -> None:
         """Learn the infants' lengths, and what placed them, from this frame; by track."""
@@ -69,12 +71,18 @@ class CameraState:
             best = max(infants, key=lambda infant: infant.score.mean(), default=None)
             self.main_track = best.track if best else 0
 
-    def is_sure(self, settings: PipelineSettings) -> bool:
+    def update_settings(self, settings: PipelineSettings) -> None:
+        """Take new settings; tracks live on."""
+        self.settings = settings
+        self.tracker.update_settings(settings)
+        self.scales.update_settings(settings)
+
+    def is_sure(self) -> bool:
         """Whether all whom the camera should see are followed, and well.
 
         A body that is rather no infant's may be an adult's, or put together from two infants.
         """
-        tracks = self.tracker.tracks
+        tracks, settings = self.tracker.tracks, self.settings
         people = [self.people.of(track.id) for track in tracks]
         if settings.adult_policy != 'off' and any(
                 person is not None and person.log_odds < 0.0 for person in people):

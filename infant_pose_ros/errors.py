@@ -17,6 +17,14 @@ class CheckpointError(InfantPoseError):
     """A weights file is missing, damaged or not what its manifest says."""
 
 
+class DeviceError(InfantPoseError, RuntimeError):
+    """The device that the networks run on failed; the message says what mends it."""
+
+
+class GpuMemoryError(DeviceError):
+    """A GPU's memory ran out, and the settings forbid to go on without it."""
+
+
 class SourceError(InfantPoseError):
     """A video, folder of pictures or camera can't be read."""
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import contextlib
 from dataclasses import dataclass
 import gc
+import itertools
+from typing import NamedTuple
 import warnings
 
 import cv2
@@ -108,6 +110,13 @@ def _letterboxed(image_rgb: np.ndarray, size_wh: tuple[int, int]
     return boxed, np.array([width, height]) / inner_wh
 
 
+class PoseRequest(NamedTuple):
+    """Crops of a picture (H, W, 3) uint8 to read."""
+
+    image_rgb: np.ndarray
+    crops: Sequence[Crop]
+
+
 class PoseEstimator:
     """Finds the 16 keypoints inside of crops; arguments as `Detector`."""
 
@@ -122,20 +131,29 @@ class PoseEstimator:
         module = module.to(self._device, self._dtype, memory_format=torch.channels_last).eval()
         self._module = _Traced(module) if self._device.type == 'cpu' else module
 
-    @torch.no_grad()
     def estimate(self, image_rgb: np.ndarray, crops: Sequence[Crop]) -> list[Pose2D]:
         """Keypoints of a picture (H, W, 3) uint8 in frame px, one pose for each crop.
 
         Raises:
             InvalidInputError: a crop is not of the network's input size.
         """
-        if not crops:
-            return []
+        return self.estimate_batch([PoseRequest(image_rgb, crops)])[0]
+
+    def estimate_batch(self, requests: Sequence[PoseRequest]) -> list[list[Pose2D]]:
+        """`estimate` of several pictures, whose crops go through the network together."""
+        crops = [crop for request in requests for crop in request.crops]
         for crop in crops:
             if crop.input_size != self.input_size:
                 raise InvalidInputError(
                     f'crop: the network takes {self.input_size} px, got {crop.input_size}')
-        batch = np.stack([cut_crop(image_rgb, crop) for crop in crops])
+        cut = [cut_crop(request.image_rgb, crop) for request in requests
+               for crop in request.crops]
+        poses = iter(self._read(np.stack(cut), crops) if cut else ())
+        return [list(itertools.islice(poses, len(request.crops))) for request in requests]
+
+    @torch.no_grad()
+    def _read(self, batch: np.ndarray, crops: Sequence[Crop]) -> list[Pose2D]:
+        """One pose for each of the cut pictures (N, S, S, 3) uint8."""
         x = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2)    # channels last
         output = self._module(x.to(self._dtype) / 255).float().cpu().numpy()
         keypoints, scores, error = self._codec.decode(output)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import contextlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +35,40 @@ MIN_JOINT_STD_MM = 1.0
 DEFAULT_JOINT_JITTER_MM = 6.0
 
 
+class LiftRequest(NamedTuple):
+    """Poses of one picture to lift; the arguments of `PoseLifter.lift`."""
+
+    poses_2d: Sequence[Pose2D]
+    camera: Camera | None
+    size_wh: tuple[int, int]
+    body_length_m: float | Sequence[float]
+
+
+class _View(NamedTuple):
+    """How the poses of one picture were seen.
+
+    Attributes:
+        lens: given or assumed. rays: (16, 2) of each pose. usable: those that can be lifted.
+        lengths_m: (N,) crown to heel.
+    """
+
+    lens: Camera
+    rays: list[np.ndarray]
+    usable: list[int]
+    lengths_m: np.ndarray
+
+    @classmethod
+    def of(cls, request: LiftRequest) -> _View:
+        """Raises InvalidInputError where the camera doesn't fit the picture."""
+        camera, size_wh = request.camera, request.size_wh
+        lens = camera_for_picture(camera, size_wh) if camera else assumed_camera(size_wh)
+        rays = [undistort_to_rays(lens, pose.keypoints_px) for pose in request.poses_2d]
+        usable = [index for index, ray in enumerate(rays)
+                  if np.isfinite(ray).all(axis=1).sum() >= MIN_POINTS]
+        return cls(lens, rays, usable,
+                   np.broadcast_to(np.asarray(request.body_length_m, float), len(rays)))
+
+
 class PoseLifter:
     """Lifts poses in a picture into space; always fp32.
 
@@ -54,7 +89,6 @@ class PoseLifter:
             manifest.uncertainty) if manifest.uncertainty else None
         self._joint_jitter_mm = _by_joint(manifest, 'joint_jitter_mm', DEFAULT_JOINT_JITTER_MM)
 
-    @torch.no_grad()
     def lift(self, poses_2d: Sequence[Pose2D], camera: Camera | None, size_wh: tuple[int, int],
              body_length_m: float | Sequence[float]) -> list[Pose3D | None]:
         """Poses in space, one for each pose in the picture.
@@ -76,29 +110,41 @@ class PoseLifter:
         Raises:
             InvalidInputError: the camera's picture has other proportions.
         """
-        lens = camera_for_picture(camera, size_wh) if camera else assumed_camera(size_wh)
-        rays = [undistort_to_rays(lens, pose.keypoints_px) for pose in poses_2d]
-        usable = [index for index, ray in enumerate(rays)
-                  if np.isfinite(ray).all(axis=1).sum() >= MIN_POINTS]
-        lifted: list[Pose3D | None] = [None] * len(poses_2d)
-        if not usable:
-            return lifted
-        lengths_m = np.broadcast_to(np.asarray(body_length_m, float), len(poses_2d))
-        inputs, view = self._codec.encode_input(
-            np.stack([fill_missing(rays[index]) for index in usable]))
+        return self.lift_batch([LiftRequest(poses_2d, camera, size_wh, body_length_m)])[0]
+
+    def lift_batch(self, requests: Sequence[LiftRequest]) -> list[list[Pose3D | None]]:
+        """`lift` of several pictures, whose poses go through the network together."""
+        views = [_View.of(request) for request in requests]
+        rays = [view.rays[index] for view in views for index in view.usable]
+        if not rays:
+            return [[None] * len(view.rays) for view in views]
+        lengths_m = np.concatenate([view.lengths_m[view.usable] for view in views])
+        relative_m = iter(self._relative(rays, lengths_m))
+        return [self._lifted(request, view, relative_m)
+                for request, view in zip(requests, views)]
+
+    @torch.no_grad()
+    def _relative(self, rays: list[np.ndarray], lengths_m: np.ndarray) -> np.ndarray:
+        """(N, 16, 3) m relative to the pelvis, of bodies seen along rays (16, 2)."""
+        inputs, view = self._codec.encode_input(np.stack([fill_missing(each) for each in rays]))
         output = self._module(torch.from_numpy(inputs).to(self._device)).cpu().numpy()
-        relative_m = self._codec.decode_output(output, view, lengths_m[usable])
-        for index, keypoints_m in zip(usable, relative_m):
-            pose_2d = poses_2d[index]
+        return self._codec.decode_output(output, view, lengths_m)
+
+    def _lifted(self, request: LiftRequest, view: _View, relative_m: Iterator[np.ndarray]
+                ) -> list[Pose3D | None]:
+        """The poses of one picture; takes those that are usable from `relative_m`."""
+        lifted: list[Pose3D | None] = [None] * len(view.rays)
+        for index, keypoints_m in zip(view.usable, relative_m):
+            pose_2d = request.poses_2d[index]
             spread, noise = ray_covariances(
-                lens, pose_2d.keypoints_px,
+                view.lens, pose_2d.keypoints_px,
                 np.stack([pose_2d.covariance_px2, pose_2d.noise_px2]))
             seen = _SeenBody(
-                keypoints_m, rays[index], spread, noise, float(lengths_m[index]),
+                keypoints_m, view.rays[index], spread, noise, float(view.lengths_m[index]),
                 self._uncertainty,
-                *(std_mm / CANONICAL_BODY_LENGTH_MM * lengths_m[index]
+                *(std_mm / CANONICAL_BODY_LENGTH_MM * view.lengths_m[index]
                   for std_mm in (self._joint_std_mm, self._joint_jitter_mm)))
-            if camera is None:
+            if request.camera is None:
                 lifted[index] = seen.relative()
             else:
                 with contextlib.suppress(InvalidInputError):    # no such place: stays None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -19,6 +20,7 @@ MIN_CONTRAST = 12
 ROI_MARGIN, ROI_SLACK = 0.1, 0.02
 
 View = tuple[int, int, int, int]
+Detect = Callable[[np.ndarray, View | None], list[Detection]]
 
 
 def roi_box(settings: PipelineSettings, size_wh: tuple[int, int]) -> np.ndarray | None:
@@ -53,7 +55,11 @@ def detect_in(detector: Detector, image_rgb: np.ndarray, view: View | None) -> l
 
 
 class DetectorThread:
-    """One thread on which detectors of all cameras take turns, with one core for them."""
+    """One thread on which looks of all cameras take turns, with one core for them.
+
+    Who asks first is served first; as a `Lookout` has one look under way at most, so does each
+    camera, and none waits for more than one look of each of the others.
+    """
 
     def __init__(self):
         self._executor = ThreadPoolExecutor(1, thread_name_prefix='infant_detector')
@@ -64,10 +70,9 @@ class DetectorThread:
         """Whether a look is under way or waits for its turn."""
         return bool(self._unfinished)
 
-    def submit(self, detector: Detector, image_rgb: np.ndarray, view: View | None = None
-               ) -> Future:
-        """Detect in a copy of the picture; the future gives what `detect_in` does."""
-        future = self._executor.submit(_detect_on_one_core, detector, image_rgb.copy(), view)
+    def submit(self, detect: Detect, image_rgb: np.ndarray, view: View | None = None) -> Future:
+        """Detect in a copy of the picture; the future gives what `detect` does."""
+        future = self._executor.submit(_detect_on_one_core, detect, image_rgb.copy(), view)
         self._unfinished.add(future)
         future.add_done_callback(self._unfinished.discard)
         return future
@@ -77,10 +82,10 @@ class DetectorThread:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _detect_on_one_core(detector: Detector, image_rgb: np.ndarray, view: View | None
+def _detect_on_one_core(detect: Detect, image_rgb: np.ndarray, view: View | None
                         ) -> list[Detection]:
     use_threads(1)
-    return detect_in(detector, image_rgb, view)
+    return detect(image_rgb, view)
 
 
 class Lookout:
@@ -92,25 +97,30 @@ class Lookout:
 
     def forget(self) -> None:
         """Begin anew: the next frame looks at once, and an unfinished look is dropped."""
+        if self._pending is not None:
+            self._pending.cancel()      # if it still waits for its turn: its picture goes
         self._frames_since = self._pending = None
 
-    def look(self, detector: Detector, image_rgb: np.ndarray, every: int, num_threads: int,
-             thread: DetectorThread | None, view: View | None = None
-             ) -> list[Detection] | None:
+    def look(self, detect: Detect, image_rgb: np.ndarray, every: int, num_threads: int,
+             thread: DetectorThread | None, view: View | None = None,
+             waits_for_first: bool = True) -> list[Detection] | None:
         """What the detector says in this frame.
 
         Args:
-            detector: looks at the picture if it is time to.
+            detect: looks at (a view of) a picture, if it is time to; on the thread, maybe.
             image_rgb: (H, W, 3) uint8.
             every: frames between two looks.
             num_threads: CPU threads for a look that is waited for.
-            thread: where to look without being waited for; None waits for every look. The first
-                look is always waited for.
+            thread: where to look without being waited for; None waits for every look.
             view: part of the picture to look at; None is all of it.
+            waits_for_first: the first look is waited for, even where there is a thread.
 
         Returns:
             None where the detector did not run, or is not done yet. An answer from the thread
             comes in a later frame than the one that was looked at.
+
+        Raises:
+            What `detect` does; from the thread in the frame that its answer would have come in.
         """
         is_first = self._frames_since is None
         self._frames_since = 0 if is_first else self._frames_since + 1
@@ -122,10 +132,10 @@ class Lookout:
         if not is_first and self._frames_since < every:
             return None
         self._frames_since = 0
-        if is_first or thread is None:
+        if thread is None or (is_first and waits_for_first):
             use_threads(num_threads)
-            return detect_in(detector, image_rgb, view)
-        self._pending = thread.submit(detector, image_rgb, view)
+            return detect(image_rgb, view)
+        self._pending = thread.submit(detect, image_rgb, view)
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
@@ -14,6 +15,7 @@ from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.geometry.crops import Crop
 from infant_pose_ros.geometry.proportions import infant_log_odds
 from infant_pose_ros.inference import PoseModels
+from infant_pose_ros.lifting import LiftRequest
 from infant_pose_ros.placing import Placed, put_in_place
 from infant_pose_ros.structures import Camera, Detection, Pose2D, Pose3D
 
@@ -47,6 +49,11 @@ class Candidate:
     crop: Crop | None = None
     pose_3d: Pose3D | None = None
     placed: Placed | None = None
+
+    @property
+    def track_id(self) -> int | None:
+        """None for a new one."""
+        return self.track and self.track.id
 
     @property
     def score(self) -> float:
@@ -104,12 +111,7 @@ class PoseReader:
 
     def read(self, image_rgb: np.ndarray, candidates: list[Candidate]) -> None:
         """Read all crops of all candidates in one batch; each keeps its best reading."""
-        poses = iter(self._models.pose.estimate(
-            image_rgb, [crop for candidate in candidates for crop in candidate.crops]))
-        for candidate in candidates:
-            readings = [(next(poses), crop) for crop in candidate.crops]
-            candidate.pose_2d, candidate.crop = max(
-                readings, key=lambda reading: mean_score(reading[0]))
+        take_readings(candidates, self._models.pose.estimate(image_rgb, crops_of(candidates)))
 
     def read_again(self, image_rgb: np.ndarray, candidate: Candidate) -> None:
         """Read once more in the crop that the pose itself gives; keep the better reading."""
@@ -122,27 +124,51 @@ class PoseReader:
 
     def lift(self, candidates: list[Candidate], camera: Camera | None, scales: BodyScales,
              depth_m: np.ndarray | None = None) -> None:
-        """Lift every candidate and put it in its place.
+        """Lift every candidate and put it in its place."""
+        request = self.lift_request(candidates, camera, scales)
+        self.place(candidates, request, self._models.lifter.lift(*request), scales, depth_m)
+
+    def lift_request(self, candidates: list[Candidate], camera: Camera | None,
+                     scales: BodyScales) -> LiftRequest:
+        """What the lifter is asked for.
 
         A tracked infant's keypoints that were not seen are lifted from where, and as surely as,
-        they are predicted: a wild guess at one would bend the whole body. What was not seen is
-        missing in `pose_3d`.
+        they are predicted: a wild guess at one would bend the whole body.
         """
-        seen = [seen_keypoints(candidate.pose_2d, self._settings.keypoint_score_min)
-                for candidate in candidates]
         poses = [candidate.pose_2d if candidate.track is None else
-                 _with_predictions(candidate.pose_2d, seen[index], candidate.track)
-                 for index, candidate in enumerate(candidates)]
-        tracks = [candidate.track and candidate.track.id for candidate in candidates]
-        lifted = self._models.lifter.lift(
-            poses, camera, self._size_wh, [scales.of(track).length_m for track in tracks])
-        for index, candidate in enumerate(candidates):
-            if lifted[index] is None:
+                 _with_predictions(candidate.pose_2d, self._seen(candidate), candidate.track)
+                 for candidate in candidates]
+        return LiftRequest(poses, camera, self._size_wh, [
+            scales.of(candidate.track_id).length_m for candidate in candidates])
+
+    def place(self, candidates: list[Candidate], request: LiftRequest,
+              lifted: Sequence[Pose3D | None], scales: BodyScales,
+              depth_m: np.ndarray | None = None) -> None:
+        """Put what was lifted in its place; what was not seen is missing in `pose_3d`."""
+        for candidate, pose_2d, pose in zip(candidates, request.poses_2d, lifted):
+            if pose is None:
                 continue
             candidate.placed = put_in_place(
-                _only(lifted[index], seen[index]), poses[index], scales, tracks[index], depth_m,
+                _only(pose, self._seen(candidate)), pose_2d, scales, candidate.track_id, depth_m,
                 self._settings.mattress_distance_m)
             candidate.pose_3d = candidate.placed.pose
+
+    def _seen(self, candidate: Candidate) -> np.ndarray:
+        return seen_keypoints(candidate.pose_2d, self._settings.keypoint_score_min)
+
+
+def crops_of(candidates: Sequence[Candidate]) -> list[Crop]:
+    """All crops of all candidates."""
+    return [crop for candidate in candidates for crop in candidate.crops]
+
+
+def take_readings(candidates: Sequence[Candidate], poses: Sequence[Pose2D]) -> None:
+    """Each candidate keeps the best of its readings; `poses` of `crops_of(candidates)`."""
+    poses = iter(poses)
+    for candidate in candidates:
+        readings = [(next(poses), crop) for crop in candidate.crops]
+        candidate.pose_2d, candidate.crop = max(
+            readings, key=lambda reading: mean_score(reading[0]))
 
 
 def _with_predictions(pose: Pose2D, seen: np.ndarray, track: Track) -> Pose2D:

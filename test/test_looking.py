@@ -1,3 +1,4 @@
+from functools import partial
 import threading
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_the_thread_looks_at_the_view_of_a_copy():
     image = np.zeros((480, 640, 3), np.uint8)
     image[100, 300] = 255
     finder, thread = Finder(), DetectorThread()
-    future = thread.submit(finder, image, (200, 50, 400, 150))
+    future = thread.submit(partial(detect_in, finder), image, (200, 50, 400, 150))
     image[:] = 0
     assert future.result(10)[0].box_xyxy.tolist() == [300, 100, 301, 101]
     thread.close()

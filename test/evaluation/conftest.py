@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scenes import OneByOne
 
 from infant_pose_ros.data.mini_rgbd import INTRINSICS
 from infant_pose_ros.errors import CheckpointError
@@ -54,7 +55,7 @@ class FakeDetector:
         return [Detection(box + [0, 0, 20, 0], 0.4 if index == 5 else 0.9)]
 
 
-class FakePose:
+class FakePose(OneByOne):
     """The truth, `shift_px` further down, the surer the more upright the crop; keeps its crops."""
 
     input_size = 64
@@ -71,7 +72,7 @@ class FakePose:
                        np.tile(np.eye(2), (16, 1, 1))) for crop in crops]
 
 
-class FakeLifter:
+class FakeLifter(OneByOne):
     """Unprojects to 1 m away and grows the body about its pelvis; turns round at no length."""
 
     def __init__(self, networks, grow):

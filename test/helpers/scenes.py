@@ -26,7 +26,17 @@ def box_of(points, margin=10):
     return np.concatenate([points.min(axis=0) - margin, points.max(axis=0) + margin])
 
 
-class Scene:
+class OneByOne:
+    """Batches for networks that are scripted for one picture."""
+
+    def estimate_batch(self, requests):
+        return [self.estimate(*request) for request in requests]
+
+    def lift_batch(self, requests):
+        return [self.lift(*request) for request in requests]
+
+
+class Scene(OneByOne):
     """Infants at known places; stands in for the detector, the pose network and the lifter."""
 
     input_size = 64
