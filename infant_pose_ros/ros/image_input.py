@@ -106,6 +106,8 @@ class ImageInput:
         on_camera_info: called with each CameraInfo; None doesn't subscribe to it.
         on_reopened: called after the image subscription was made anew.
         depth: pictures kept while the node is busy; 1 keeps the newest.
+        prefix: what the names begin with, 'left/' say.
+        every_info: whether each CameraInfo counts: then they are asked for as the pictures are.
 
     Raises:
         SettingsError: the QoS override of the reliability is none of `RELIABILITIES`.
@@ -114,14 +116,19 @@ class ImageInput:
     def __init__(self, node: Node, transport: str, reliability: str,
                  on_image: Callable[[Image | CompressedImage], None],
                  on_camera_info: Callable[[CameraInfo], None] | None = None,
-                 on_reopened: Callable[[], None] = lambda: None, depth: int = 1):
+                 on_reopened: Callable[[], None] = lambda: None, depth: int = 1,
+                 prefix: str = '', every_info: bool = False):
         self._node, self._on_camera_info = node, on_camera_info
         self._images = FollowingSubscription(
-            node, *((Image, 'image') if transport == 'raw' else
-                    (CompressedImage, 'image/compressed')),
+            node, *((Image, f'{prefix}image') if transport == 'raw' else
+                    (CompressedImage, f'{prefix}image/compressed')),
             reliability, on_image, on_reopened, depth)
         self.topic = self._images.topic
-        self.camera_info_topic = node.resolve_topic_name('camera_info')
+        self._info_name = f'{prefix}camera_info'
+        self.camera_info_topic = node.resolve_topic_name(self._info_name)
+        self._infos = FollowingSubscription(
+            node, CameraInfo, self._info_name, reliability, on_camera_info, depth=depth
+        ) if every_info else None
         self._info_subscription = None
 
     @property
@@ -132,14 +139,18 @@ class ImageInput:
     def open(self) -> None:
         """Subscribe, and begin to follow the publishers' reliability."""
         self._images.open()
-        if self._on_camera_info is not None:
+        if self._infos is not None:
+            self._infos.open()
+        elif self._on_camera_info is not None:
             self._info_subscription = self._node.create_subscription(
-                CameraInfo, 'camera_info', self._on_camera_info, camera_info_qos(),
+                CameraInfo, self._info_name, self._on_camera_info, camera_info_qos(),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def close(self) -> None:
         """Unsubscribe."""
         self._images.close()
+        if self._infos is not None:
+            self._infos.close()
         if self._info_subscription is not None:
             self._node.destroy_subscription(self._info_subscription)
         self._info_subscription = None

@@ -24,24 +24,28 @@ class PoseOutputs:
     """Lifecycle publishers of one camera's poses.
 
     Messages that nobody listens to are not built, except keypoints and skeleton_info.
+
+    Args:
+        node: the node that publishes. camera_name: it stands in the markers' namespaces.
+        prefix: what the topics' names begin with, 'left/' say, inside of the node's own.
     """
 
-    def __init__(self, node: LifecycleNode, camera_name: str):
-        self._node = node
+    def __init__(self, node: LifecycleNode, camera_name: str, prefix: str = ''):
+        self._node, self._prefix = node, prefix
         self._markers_encoder = MarkerEncoder(camera_name)
         self._joint_encoder = JointStateEncoder()
-        self._keypoints = self._publisher(PointCloud2, '~/keypoints', result_qos())
-        self._keypoints_raw = self._publisher(PointCloud2, '~/keypoints_raw', result_qos())
-        self._poses = self._publisher(PoseArray, '~/poses', result_qos())
-        self._joint_states = self._publisher(JointState, '~/joint_states', result_qos())
-        self._markers = self._publisher(MarkerArray, '~/markers', marker_qos())
-        self._skeleton_info = self._publisher(String, '~/skeleton_info', latched_qos())
+        self._keypoints = self._publisher(PointCloud2, 'keypoints', result_qos())
+        self._keypoints_raw = self._publisher(PointCloud2, 'keypoints_raw', result_qos())
+        self._poses = self._publisher(PoseArray, 'poses', result_qos())
+        self._joint_states = self._publisher(JointState, 'joint_states', result_qos())
+        self._markers = self._publisher(MarkerArray, 'markers', marker_qos())
+        self._skeleton_info = self._publisher(String, 'skeleton_info', latched_qos())
         self._all = (self._keypoints, self._keypoints_raw, self._poses, self._joint_states,
                      self._markers, self._skeleton_info)
 
-    def _publisher(self, message_type: type, topic: str, qos: QoSProfile):
+    def _publisher(self, message_type: type, name: str, qos: QoSProfile):
         return self._node.create_lifecycle_publisher(
-            message_type, topic, qos,
+            message_type, f'~/{self._prefix}{name}', qos,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def publish(self, result: FrameResult, header: Header) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 import dataclasses
 from typing import TypeVar
 
@@ -70,14 +70,16 @@ def unknown_parameters(node: Node) -> list[str]:
 
 
 def follow_settings(node: Node, current: Callable[[], SettingsType],
-                    apply: Callable[[SettingsType], None]) -> None:
+                    apply: Callable[[SettingsType], None],
+                    names: Collection[str] | None = None) -> None:
     """Hand every later change to `apply`, and reject with the reason what it refuses.
 
     Args:
-        current: gives the settings in force.
+        current: gives the settings in force; they have a `replace(**changes)`.
         apply: puts new settings in force; may raise an InfantPoseError to refuse them.
+        names: of their parameters; None: one for each field.
     """
-    known = {spec.name for spec, _ in type(current()).specs()}
+    known = {spec.name for spec, _ in type(current()).specs()} if names is None else set(names)
 
     def on_set(parameters: list[Parameter]) -> SetParametersResult:
         changes = {parameter.name: parameter.value for parameter in parameters

@@ -24,6 +24,8 @@ from infant_pose_ros.skeleton import (
 from infant_pose_ros.structures import FrameResult
 
 FORMAT_VERSION = 1
+#: A space that changed is told this often at most, s.
+TELL_PERIOD_S = 1.0
 UNITS = {'x': 'm', 'y': 'm', 'z': 'm', 'u': 'px', 'v': 'px', 'score': '0..1', 'sx': 'm',
          'sy': 'm', 'sz': 'm', 'joint': 'index of keypoints', 'state': 'index of states',
          'track': 'id'}
@@ -64,6 +66,30 @@ class Space:
         """Whether it is worth telling anew."""
         return ((self.placement, self.scale.origin) != (other.placement, other.scale.origin)
                 or abs(self.scale.length_m - other.scale.length_m) > 0.01 * other.scale.length_m)
+
+
+class SpaceWatch:
+    """Which space was told last, and whether the present one is to be told.
+
+    A change is told at once, and further ones, of depth that comes and goes say, once every
+    `TELL_PERIOD_S`. `now_s` is any steady clock, s.
+    """
+
+    def __init__(self, space: Space):
+        self.now = self._told = space
+        self._told_s = -float('inf')
+
+    def restart(self, space: Space) -> None:
+        """Take this for told."""
+        self.now = self._told = space
+        self._told_s = -float('inf')
+
+    def is_news(self, now_s: float) -> bool:
+        """Whether to tell `now`; it is taken for told then."""
+        if now_s - self._told_s < TELL_PERIOD_S or not self.now.differs(self._told):
+            return False
+        self._told, self._told_s = self.now, now_s
+        return True
 
 
 def describe_space(space: Space) -> dict[str, Any]:

@@ -1,79 +1,125 @@
-"""One worker thread behind a slot that holds the newest item only. Knows no ROS."""
+"""One worker thread for several cameras, fair to each of them. Knows no ROS."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Hashable
 import threading
 from typing import Generic, TypeVar
 
 Item = TypeVar('Item')
 
 
-class NewestFrameWorker(Generic[Item]):
-    """Runs `handle(item)` on its own thread; an item that waits is replaced by a newer one.
+class FairWorker(Generic[Item]):
+    """Runs `handle(items)` on its own thread, with at most one item of each source in a round.
+
+    Of each source only the newest item waits, and is replaced by a newer one; with `keep_all`
+    all wait, and leave in order. Sources whose last turn is the longest ago come first, so that
+    none is starved by a faster one. Tasks (`call`) come between two rounds.
 
     Args:
-        handle: called with one item at a time. What it raises ends the worker: it must deal
-            with its own errors.
+        handle: called with the items of a round. What it raises ends the thread, until
+            `restart`: it should deal with its own errors.
         on_dropped: called with each item that was replaced or left over at the end.
+        max_batch: items in a round at most; 0: one of each source that has any.
+        keep_all: whether an older item waits beside a newer one.
     """
 
-    def __init__(self, handle: Callable[[Item], None], on_dropped: Callable[[Item], None]):
-        self._handle = handle
-        self._on_dropped = on_dropped
-        self._slot: list[Item] = []
+    def __init__(self, handle: Callable[[list[Item]], None], on_dropped: Callable[[Item], None],
+                 max_batch: int = 0, keep_all: bool = False):
+        self._handle, self._on_dropped = handle, on_dropped
+        self._keep_all, self.max_batch = keep_all, max_batch
+        self._waiting: dict[Hashable, deque[Item]] = {}
+        self._last_turn: dict[Hashable, int] = {}
+        self._rounds = 0
+        self._tasks: deque[Callable[[], None]] = deque()
         self._news = threading.Condition()
-        self._busy = self._stopping = False
-        self._thread = threading.Thread(target=self._run, name='newest_frame', daemon=True)
+        self._stopping = False
+        self._thread = self._new_thread()
 
     def start(self) -> None:
         """Begin to work; once only."""
         self._thread.start()
+
+    def restart(self) -> None:
+        """Go on with a new thread where the old one ended; what waits is kept."""
+        if not self.is_alive and not self._stopping:
+            self._thread = self._new_thread()
+            self._thread.start()
 
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs; false also when `handle` raised."""
         return self._thread.is_alive()
 
-    def offer(self, item: Item) -> None:
-        """Hand over an item; the one that still waited is dropped. Never blocks for long."""
+    def offer(self, source: Hashable, item: Item) -> None:
+        """Hand over an item; the one of this source that still waited is dropped, unless all are
+        kept. Never blocks for long.
+        """
         with self._news:
-            replaced, self._slot = self._slot, [item]
-            for old in replaced:
-                self._on_dropped(old)
+            if not self._keep_all:
+                self._drop(source)
+            self._waiting.setdefault(source, deque()).append(item)
             self._news.notify_all()
 
-    def drain(self, timeout_s: float = 10.0) -> bool:
-        """Drop what waits and wait for the item in work; whether it ended in time."""
+    def call(self, task: Callable[[], None]) -> None:
+        """Have `task` run on the worker's thread, after the round in work and before the next."""
         with self._news:
-            self._drop_waiting()
-            return self._news.wait_for(lambda: not self._busy, timeout_s)
+            self._tasks.append(task)
+            self._news.notify_all()
+
+    def drop(self, source: Hashable) -> None:
+        """Drop what waits of a source."""
+        with self._news:
+            self._drop(source)
 
     def stop(self, timeout_s: float = 10.0) -> bool:
-        """Drop what waits, let the item in work end; whether the thread ended in time."""
+        """Drop what waits, let the round in work end; whether the thread ended in time.
+
+        Tasks that still wait are run: here, where the thread has ended.
+        """
         with self._news:
             self._stopping = True
-            self._drop_waiting()
+            for source in tuple(self._waiting):
+                self._drop(source)
             self._news.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        if self._thread.is_alive():
+            return False
+        while self._tasks:
+            self._tasks.popleft()()
+        return True
 
-    def _drop_waiting(self) -> None:
-        left, self._slot = self._slot, []
-        for item in left:
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name='pose_worker', daemon=True)
+
+    def _drop(self, source: Hashable) -> None:
+        for item in self._waiting.pop(source, ()):
             self._on_dropped(item)
+
+    def _next_round(self) -> list[Item]:
+        """One item of each source whose turn it is."""
+        turn = sorted(self._waiting, key=lambda source: self._last_turn.get(source, -1))
+        items = []
+        for source in turn[:self.max_batch or None]:
+            queue = self._waiting[source]
+            items.append(queue.popleft())
+            if not queue:
+                del self._waiting[source]
+            self._last_turn[source] = self._rounds
+        self._rounds += 1
+        return items
 
     def _run(self) -> None:
         while True:
             with self._news:
-                self._news.wait_for(lambda: self._slot or self._stopping)
-                if self._stopping:
+                self._news.wait_for(lambda: self._waiting or self._tasks or self._stopping)
+                task = self._tasks.popleft() if self._tasks else None
+                if task is None and self._stopping:
                     return
-                item, self._busy = self._slot.pop(), True
-            try:
-                self._handle(item)
-            finally:
-                with self._news:
-                    self._busy = False
-                    self._news.notify_all()
+                items = [] if task else self._next_round()
+            if task:
+                task()
+            else:
+                self._handle(items)

@@ -5,6 +5,8 @@ import time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import Marker, MarkerArray
@@ -26,7 +28,7 @@ publish = PoseOutputs.publish
 
 def publish_as_asked(self, result, header):
     if header.frame_id == 'slow':
-        time.sleep(2.0)
+        time.sleep(5.0)
     elif header.frame_id:
         raise getattr(builtins, header.frame_id)('made to fail')
     publish(self, result, header)
@@ -78,7 +80,8 @@ def asker(ros_domain, node_process, probe, weights, tmp_path_factory):
 
 
 @pytest.mark.parametrize('name', ['KeyError', 'IndexError', 'TypeError', 'AttributeError',
-                                  'ZeroDivisionError'])
+                                  'ZeroDivisionError', 'MemoryError', 'OSError',
+                                  'StopIteration', 'SystemExit'])
 def test_an_error_of_any_kind_costs_its_frame_only(asker, name):
     before = number(asker.diagnosed(lambda status: True), 'frames_failed')
     asker.send(name)
@@ -93,12 +96,16 @@ def test_failed_frames_are_logged_with_their_type(asker):
     assert 'Traceback' not in asker.process.output
 
 
-def test_reset_waits_for_the_frame_in_work(asker, probe):
+def test_reset_and_parameters_do_not_wait_for_the_frame_in_work(asker, probe):
     asker.answered(asker.send())
     stamp = asker.send('slow')
     asker.diagnosed(lambda status: number(status, 'frames_in_flight') == 1)
     assert probe.call(Trigger, '/pose_node/reset').success
-    asker.answered(stamp, timeout_s=0.5)    # it was out before the reset
+    request = SetParameters.Request(
+        parameters=[Parameter('gate_sigma', value=9.0).to_parameter_msg()])
+    assert probe.call(SetParameters, '/pose_node/set_parameters', request).results[0].successful
+    assert stamp not in [answer.header.stamp for answer in asker.answers]
+    asker.answered(stamp)
     asker.answered(asker.send())
 
 
@@ -114,7 +121,7 @@ def test_disabled_nothing_comes_after_the_markers_are_taken_away(asker, probe):
     time.sleep(0.3)     # the second one is in the slot
     assert probe.call(SetBool, '/pose_node/enable', SetBool.Request(data=False)).success
     asker.answered(stamps[0])
-    time.sleep(2.5)     # longer than the second one would take
+    time.sleep(5.5)     # longer than the second one would take
     assert {marker.action for marker in markers[-1].markers} == {Marker.DELETE}
     assert stamps[1] not in [answer.header.stamp for answer in asker.answers]
     assert probe.call(SetBool, '/pose_node/enable', SetBool.Request(data=True)).success
