@@ -15,6 +15,8 @@ from infant_pose_ros.structures import Camera
 MAX_STAMPS = 512
 #: A step back in stamps by more than this is a new start (a bag that loops), ns.
 RESTART_NS = 500_000_000
+#: Stamps remembered that lie so far behind the images.
+MAX_BEHIND = 32
 
 
 def encode_camera_info(camera: Camera, header: Header) -> CameraInfo:
@@ -33,34 +35,44 @@ class TransportWatch:
     """Counts pictures lost on the way: CameraInfo stamps for which no image ever came.
 
     A driver publishes both with one stamp. An image with a later stamp proves that an earlier
-    one was lost; stamps before the first image are not counted. Stamps in ns.
+    one was lost, and so does one whose stamp jumped far back of those that wait; stamps before
+    the first image are not counted. Stamps in ns.
     """
 
     def __init__(self):
         self._waiting: deque[int] = deque(maxlen=MAX_STAMPS)
         self._images: deque[int] = deque(maxlen=MAX_STAMPS)
+        # Far behind the images: the first to know that the stamps jump back.
+        self._behind: deque[int] = deque(maxlen=MAX_BEHIND)
 
     def restart(self) -> None:
-        """Forget all stamps: the subscription was made anew or the stamps jumped back."""
+        """Forget all stamps: the subscription was made anew."""
         self._waiting.clear()
         self._images.clear()
+        self._behind.clear()
 
     def saw_camera_info(self, stamp_ns: int) -> int:
         """Note a CameraInfo; the number of pictures that it shows to be lost (0 or 1)."""
-        if not self._images or stamp_ns in self._images or stamp_ns < self._images[0]:
+        if not self._images or stamp_ns in self._images:
+            return 0
+        if stamp_ns <= self._images[-1] - RESTART_NS:
+            self._behind.append(stamp_ns)
             return 0
         if stamp_ns < self._images[-1]:
-            return int(stamp_ns > self._images[-1] - RESTART_NS)
+            return int(stamp_ns > self._images[0])
         if stamp_ns not in self._waiting:
             self._waiting.append(stamp_ns)
         return 0
 
     def saw_image(self, stamp_ns: int) -> int:
         """Note an image; the number of pictures that it shows to be lost."""
+        lost = 0
         if self._images and stamp_ns < self._images[-1] - RESTART_NS:
+            lost, begun = len(self._waiting), tuple(self._behind)
             self.restart()
+            self._waiting.extend(begun)
         self._images.append(stamp_ns)
-        lost = sum(waiting < stamp_ns for waiting in self._waiting)
+        lost += sum(waiting < stamp_ns for waiting in self._waiting)
         later = [waiting for waiting in self._waiting if waiting > stamp_ns]
         self._waiting.clear()
         self._waiting.extend(later)

@@ -34,8 +34,11 @@ def diagnostics_qos() -> QoSProfile:
 
 
 def camera_info_qos() -> QoSProfile:
-    """For the CameraInfo subscription: small messages, which any publisher matches."""
-    return _profile(10, ReliabilityPolicy.BEST_EFFORT)
+    """For the CameraInfo subscription: small messages, which any publisher matches.
+
+    As many are kept as a busy node may fall behind: they are the witnesses of lost pictures.
+    """
+    return _profile(200, ReliabilityPolicy.BEST_EFFORT)
 
 
 def image_qos(reliability: ReliabilityPolicy, depth: int = 1) -> QoSProfile:

@@ -115,8 +115,18 @@ def test_a_bag_that_loops_begins_anew():
     watch.saw_image(0)
     watch.saw_camera_info(9000 * MS)
     watch.saw_image(9000 * MS)
-    watch.saw_camera_info(9033 * MS)
     assert watch.saw_camera_info(0) == 0
     assert watch.saw_image(0) == 0
     assert watch.saw_camera_info(33 * MS) == 0
     assert watch.saw_image(66 * MS) == 1
+
+
+def test_what_is_lost_where_the_stamps_jump_back_is_counted():
+    """The last picture before the jump, and the first one after it."""
+    watch = TransportWatch()
+    watch.saw_image(9000 * MS)
+    assert watch.saw_camera_info(9033 * MS) == 0
+    assert watch.saw_camera_info(0) == watch.saw_camera_info(33 * MS) == 0
+    assert watch.saw_image(33 * MS) == 2
+    assert watch.saw_camera_info(66 * MS) == 0
+    assert watch.saw_image(66 * MS) == 0
