@@ -3,6 +3,7 @@
 #                SIDE_BY_SIDE=1 shows raw and smoothed beside each other)
 #   make test    run all tests (TESTS= some of them)
 #   make bench   measure the pipeline and the nodes
+#   make soak    run the nodes for MINUTES=10 with faults at random (SEED=, OUT=, ARGS=)
 #   make lint    check the style        make docs    write parameters
 #   make clean   remove what was built (not out/)  make distclean   also remove .venv
 # PYTHON= names another Python than the first that fits.
@@ -13,7 +14,9 @@ SOURCE ?=
 SIDE_BY_SIDE ?=
 OUT ?= out
 TESTS ?=
-# Passed on: ARGS= to the demo and the benchmark, PYTEST_ARGS= to pytest.
+MINUTES ?= 10
+SEED ?=
+# Passed on: ARGS= to the demo, the soak and the benchmark, PYTEST_ARGS= to pytest.
 ARGS ?=
 PYTEST_ARGS ?=
 # A test that takes longer than this many seconds fails; the whole run gets 15 minutes.
@@ -41,7 +44,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet \
 	--constraint $(CONSTRAINTS)
 
-.PHONY: help setup setup-dev demo test bench lint docs clean distclean
+.PHONY: help setup setup-dev demo test bench soak lint docs clean distclean
 .DELETE_ON_ERROR:
 
 help:
@@ -73,6 +76,10 @@ $(DEV_STAMP): $(INSTALLS) | $(BIN)/python
 demo: $(RUN_STAMP)
 	$(BIN)/infant_pose_demo $(if $(SOURCE),--source '$(SOURCE)') --out '$(OUT)' \
 		$(if $(filter-out 0,$(SIDE_BY_SIDE)),--side-by-side) $(ARGS)
+
+soak: $(RUN_STAMP)
+	$(BIN)/infant_pose_soak --minutes '$(MINUTES)' $(if $(SEED),--seed '$(SEED)') \
+		--out '$(OUT)/soak' $(ARGS)
 
 bench: $(RUN_STAMP)
 	$(BIN)/infant-pose bench $(ARGS)

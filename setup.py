@@ -79,6 +79,7 @@ setup(
     cmdclass={'develop': Develop},
     entry_points={'console_scripts': [
         f'{name} = {PACKAGE}.entry:{name.replace("-", "_")}' for name in (
-            'infant-pose', 'infant_pose_demo', 'pose_node', 'camera_node', 'overlay_node')
+            'infant-pose', 'infant_pose_demo', 'infant_pose_nodes', 'infant_pose_soak',
+            'pose_node', 'camera_node', 'overlay_node')
     ]},
 )

@@ -77,6 +77,17 @@ def overlay_node() -> None:
     _run('overlay_node')
 
 
+def infant_pose_nodes() -> None:
+    """Console script `infant_pose_nodes`."""
+    _run('composed_node')
+
+
+def infant_pose_soak() -> None:
+    """Console script `infant_pose_soak`."""
+    end_at_once(EXIT_INTERRUPTED, 'infant_pose_soak: interrupted')
+    finish(_module('nodes.soak_node').main())
+
+
 def infant_pose_demo() -> None:
     """Console script `infant_pose_demo`."""
     end_at_once(EXIT_INTERRUPTED, 'infant_pose_demo: interrupted')

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 import os
 import signal
@@ -102,38 +103,73 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     Returns:
         the exit code: 0, or 1 where the node could not be made, with one clear line.
     """
+    return run_nodes([make_node], args)
+
+
+def run_nodes(makers: Sequence[Callable[[], Node]], args: list[str] | None = None) -> int:
+    """The same with several nodes in one process; they end together.
+
+    Each has an executor of its own. The first one's runs on the main thread: loading models there
+    is broken off by a signal.
+
+    Args:
+        makers: make the nodes, one or more. args: as `run_node`.
+
+    Returns:
+        the exit code, as `run_node`.
+    """
     ending = _Current.ending = _Ending()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        return _make_and_spin(make_node, ending.asked)
+        return _make_and_spin(makers, ending.asked)
     finally:
         rclpy.try_shutdown()
         _Current.ending = None
         ending.over()
 
 
-def _make_and_spin(make_node: Callable[[], Node], asked: Future) -> int:
-    # The executor first: once the context is shut down, none can be made.
+def _make_and_spin(makers: Sequence[Callable[[], Node]], asked: Future) -> int:
+    executors: list[SingleThreadedExecutor] = []
+    nodes: list[Node] = []
     try:
-        executor = SingleThreadedExecutor()
-        node = make_node()
+        for make_node in makers:
+            # The executor first: once the context is shut down, none can be made.
+            executors.append(SingleThreadedExecutor())
+            nodes.append(make_node())
+            executors[-1].add_node(nodes[-1])
+        _spin_all(executors, asked)
     except InfantPoseError as error:
         print(f'can not start: {error}', file=sys.stderr)
         return 1
-    except RuntimeError:
-        if rclpy.ok():
-            raise
-        return 0        # told to stop before it was made
-    try:
-        executor.add_node(node)
-        executor.spin_until_future_complete(asked)
     except (ExternalShutdownException, KeyboardInterrupt):
         pass
-    except RuntimeError:    # rcl refuses to wait where the context is shut down just before
+    except RuntimeError:    # told to stop before all were made, or just before rcl would wait
         if rclpy.ok():
             raise
     finally:
-        getattr(node, 'close', lambda: None)()
-        executor.shutdown()
-        node.destroy_node()
+        for node in nodes:
+            getattr(node, 'close', lambda: None)()
+        for executor in executors:
+            executor.shutdown()
+        for node in nodes:
+            node.destroy_node()
     return 0
+
+
+def _spin_all(executors: Sequence[SingleThreadedExecutor], asked: Future) -> None:
+    """Spin the first executor here and each other one on a thread, until they are to end."""
+    def end(_=None) -> None:
+        if not asked.done():
+            asked.set_result(None)
+
+    with ThreadPoolExecutor(len(executors), 'node') as pool:
+        spinning = [pool.submit(executor.spin_until_future_complete, asked)
+                    for executor in executors[1:]]
+        for one in spinning:
+            one.add_done_callback(end)      # what ends one node, ends all
+        try:
+            executors[0].spin_until_future_complete(asked)
+        finally:
+            end()
+    for one in spinning:
+        one.result()

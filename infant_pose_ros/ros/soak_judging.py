@@ -14,7 +14,7 @@ GROWTH_MAX = 0.01
 #: Threads and open files may be this many more at the end.
 EXTRA_HANDLES = 8
 #: A process is warm after this long, and is judged from so much time after that, s.
-LIFE_WARM_UP_S, LIFE_JUDGED_S = 20.0, 60.0
+LIFE_WARM_UP_S, LIFE_JUDGED_S = 30.0, 90.0
 #: The first and the last part that are compared, as a share of what is judged.
 PART = 1.0 / 3.0
 #: The median age may become so much longer: a factor, and ms on top.

@@ -25,7 +25,8 @@ class EpochAccount:
 
     Attributes:
         published: pictures that publishers sent. answered: of these, those with an answer.
-        excused: unanswered ones that were sent while pose_node didn't listen.
+        excused: unanswered ones that were sent while pose_node didn't listen, or whose stamp is
+            zero: no CameraInfo can tell that such a one was lost.
         unanswered: stamps of the other unanswered ones, ns, the first `MAX_LISTED`.
         num_unanswered: how many they are.
         counted: by how much each of `COUNTED` grew.
@@ -133,7 +134,8 @@ def _account(sent: list[tuple[int, float]], answers: Counter[int],
             missing.append((stamp_ns, at_s))
     spans = [(begin_s, _first_heard(heard_s, end_s)) for begin_s, end_s in deaf]
     unanswered = [stamp_ns for stamp_ns, at_s in missing
-                  if not any(begin_s <= at_s <= end_s for begin_s, end_s in spans)]
+                  if stamp_ns and not any(
+                      begin_s <= at_s <= end_s for begin_s, end_s in spans)]
     return EpochAccount(
         published=len(sent), answered=len(heard_s), excused=len(missing) - len(unanswered),
         num_unanswered=len(unanswered), unanswered=tuple(unanswered[:MAX_LISTED]),

@@ -1,0 +1,151 @@
+"""Made-up records: each kind of trouble must be found, and nothing else."""
+
+import pytest
+
+from infant_pose_ros.ros.soak_judging import (
+    account_problems,
+    age_drift,
+    AgeWindow,
+    drift_problems,
+    EXTRA_HANDLES,
+    growth_of,
+    growth_problems,
+    Life,
+    Recovery,
+    recovery_problems,
+    Sample,
+)
+from infant_pose_ros.ros.soak_ledger import COUNTED, EpochAccount
+from infant_pose_ros.ros.soak_report import report_json, report_table
+from infant_pose_ros.ros.soak_run import line_of, Record
+
+
+def life(memory_of, seconds=300, threads_of=lambda at: 20, files_of=lambda at: 50):
+    """A process that is looked at every second, and uses half a core."""
+    return Life('pose_node', [
+        Sample(float(at), memory_of(at), 30.0, threads_of(at), files_of(at), 0.5 * at)
+        for at in range(seconds)])
+
+
+def recovery(**changes):
+    """A fault that was recovered from."""
+    given = {'at_s': 65.0, 'kind': 'camera_killed', 'detail': 'SIGKILL', 'recovered_s': 3.0,
+             'cleared_s': 4.0, 'limit_s': 30.0, **changes}
+    return Recovery(**given)
+
+
+def test_a_steady_process_has_not_grown():
+    growth = growth_of(life(lambda at: 700.0 + (at % 7)))
+    assert abs(growth.share) < 0.005 and growth_problems(growth) == []
+    assert growth.cpu_share == pytest.approx(0.5)
+
+
+def test_growth_before_it_is_warm_does_not_count_and_later_does():
+    grown = life(lambda at: 500.0 if at < 100 else 700.0)
+    assert growth_problems(growth_of(grown, warm_s=100.0)) == []
+    (problem,) = growth_problems(growth_of(grown, warm_s=20.0))
+    assert 'grew from 500.0 to 700.0 MB (+40.0%)' in problem
+
+
+@pytest.mark.parametrize(('mb_per_s', 'is_wrong'), [(0.01, False), (0.06, True)])
+def test_a_slow_leak(mb_per_s, is_wrong):
+    """The parts' middles are 180 s apart: 1.8 and 10.8 of about 700 MB."""
+    growth = growth_of(life(lambda at: 700.0 + mb_per_s * at))
+    assert growth.memory_mb[1] - growth.memory_mb[0] == pytest.approx(180 * mb_per_s, rel=0.02)
+    assert bool(growth_problems(growth)) == is_wrong
+
+
+def test_threads_and_files_that_pile_up():
+    growth = growth_of(life(lambda at: 700.0, threads_of=lambda at: 20 + at // 10,
+                            files_of=lambda at: 50 + at // 2))
+    problems = growth_problems(growth)
+    assert len(problems) == 2 and 'threads' in problems[0] and 'files' in problems[1]
+    few = growth_of(life(lambda at: 700.0, files_of=lambda at: 50 + (at > 150) * EXTRA_HANDLES))
+    assert growth_problems(few) == []
+
+
+def test_a_short_life_is_not_judged():
+    assert growth_of(life(lambda at: 700.0, seconds=110)) is None
+    assert growth_of(life(lambda at: 700.0), warm_s=280.0) is None
+    assert growth_of(Life('camera_node', ())) is None
+
+
+def ages(*medians_ms):
+    return [AgeWindow(10.0 * index, median, 2 * median, 90, 3.0)
+            for index, median in enumerate(medians_ms)]
+
+
+def test_drift_of_ages():
+    assert age_drift(ages(20.0, 30.0)) is None
+    assert drift_problems(ages(20.0, 22.0, 21.0, 20.0, 40.0, 23.0)) == []
+    (problem,) = drift_problems(ages(20.0, 20.0, 90.0, 60.0, 120.0, 130.0))
+    assert 'from 20 to 125 ms' in problem
+
+
+def test_recoveries():
+    assert recovery_problems(recovery()) == []
+    assert recovery_problems(recovery(expected=('no_image',), shown=('no_image',))) == []
+    (late,) = recovery_problems(recovery(recovered_s=None))
+    assert 'camera_killed at 65 s: not recovered within 30 s' == late
+    (silent,) = recovery_problems(recovery(expected=('no_image', 'no_publisher')))
+    assert 'showed none of no_image, no_publisher' in silent
+    (stuck,) = recovery_problems(recovery(cleared_s=None))
+    assert 'still showed it' in stuck
+    (told,) = recovery_problems(recovery(problem='~/reset was refused'))
+    assert told.endswith('~/reset was refused')
+
+
+def test_lines_of_faults():
+    line = line_of(recovery(expected=('no_image',), shown=('no_image',)))
+    assert '1:05' in line and 'after  3.0 s' in line and 'no_image, gone after 4.0 s' in line
+    assert 'NOT RECOVERED' in line_of(recovery(recovered_s=None))
+
+
+def account(uncounted=0):
+    counted = dict.fromkeys(COUNTED, 0) | {'frames_dropped': 2}
+    return EpochAccount(100, 98 - uncounted, 0, 2 + uncounted, counted,
+                        tuple(range(2 + uncounted)))
+
+
+def test_accounts():
+    assert account_problems('camera', account()) == []
+    (problem,) = account_problems('camera', account(uncounted=3))
+    assert '5 of 100 pictures' in problem and '3 of them not counted' in problem
+
+
+@pytest.fixture
+def record():
+    """A run that has nothing wrong with it."""
+    return Record(seed=7, seconds=300.0, usual_hz={'camera': 29.8}, warm_s=60.0,
+                  recoveries=[recovery()], ages=ages(20.0, 21.0, 22.0),
+                  accounts={'camera': [account(), account()]}, lives=[life(lambda at: 700.0)])
+
+
+def test_a_good_run_passes_and_is_told(record):
+    assert record.verdict() == []
+    told = report_json(record)
+    assert told['passed'] and told['accounts']['camera']['published'] == 200
+    assert told['faults'][0]['kind'] == 'camera_killed'
+    table = report_table(record)
+    assert 'seed 7' in table and 'camera_killed' in table and 'pose_node' in table
+
+
+def test_one_bad_epoch_fails_a_run_although_another_counted_too_much(record):
+    generous = EpochAccount(100, 100, 0, 0, dict.fromkeys(COUNTED, 5))
+    record.accounts['camera'] += [account(uncounted=1), generous]
+    (problem,) = record.verdict()
+    assert '1 of them not counted' in problem
+    assert not report_json(record)['passed']
+
+
+def test_all_that_is_wrong_is_told(record):
+    record.problems.append('pose_node did not tell its counters')
+    record.recoveries.append(recovery(recovered_s=None))
+    record.lives.append(life(lambda at: 500.0 + at))
+    record.ages += ages(20.0, 20.0, 200.0, 200.0, 200.0)
+    assert len(record.verdict()) == 4
+
+
+def test_an_empty_record_can_be_told():
+    assert 'no fault' in report_table(Record(seed=1))
+    assert report_json(Record(seed=1))['passed']
