@@ -28,8 +28,13 @@ WITHOUT_DEPTH_SHARE = 0.10
 FEW_FRAMES = 10
 #: Frames older than this come from another clock rather than from a slow machine, s.
 OTHER_CLOCK_S = 60.0
+#: What the types of messages with pictures are called as a transport.
+MESSAGE_TRANSPORTS = {
+    'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
 #: Most topics that are named to somebody who asked for another one.
 MAX_TOPICS_NAMED = 5
+_QOS_MEND = ('its publisher offers best_effort and this node asks for reliable: set the parameter '
+             'reliability to auto')
 _PROFILE = 'use the Fast DDS profile of this package, on both sides'
 
 
@@ -62,8 +67,10 @@ class InputStatus:
 
     Attributes:
         topic: the image topic, resolved. transport: 'raw' or 'compressed'.
-        num_publishers: of the image. num_incompatible: of these, such whose QoS does not match
-            the subscription's. incompatible_policy: in which policy, 'reliability' say.
+        num_publishers: of the image. num_incompatible: of these, offering less reliability
+            than the subscription asks for.
+        other_type: a message type other than the one subscribed to that its publishers have; ''
+            where there is none.
         other_topics: topics that carry images and have publishers, with their transport.
         camera_info_topic: resolved. has_camera_info: whether a usable one came.
         camera_info_arrives: whether any came in the last seconds.
@@ -85,7 +92,7 @@ class InputStatus:
     camera_error: str | None = None
     camera_misfit: str | None = None
     camera_size_wh: tuple[int, int] | None = None
-    incompatible_policy: str = 'reliability'
+    other_type: str = ''
     uses_sim_time: bool = False
     clock_ns: int = 0
     num_clock_publishers: int = 0
@@ -110,7 +117,7 @@ def input_faults(inputs: InputStatus, statistics: FrameStatistics, active_for_s:
     if inputs.num_incompatible:
         yield Fault(Severity.WARN, 'incompatible_qos',
                     f'{inputs.num_incompatible} of {inputs.num_publishers} publishers of '
-                    f'{inputs.topic} are not heard: {_qos_mend(inputs)}')
+                    f'{inputs.topic} are not heard: {_QOS_MEND}')
     if inputs.camera_error:
         yield Fault(Severity.WARN, 'camera_info_unusable',
                     f'3D is relative to the pelvis: {inputs.camera_error}')
@@ -124,8 +131,14 @@ def input_faults(inputs: InputStatus, statistics: FrameStatistics, active_for_s:
 
 
 def _no_image(inputs: InputStatus, what: str) -> Fault:
+    if inputs.other_type:
+        mend = MESSAGE_TRANSPORTS.get(inputs.other_type)
+        return Fault(Severity.ERROR, 'wrong_type',
+                     f'{what}: its publisher sends {inputs.other_type}: ' + (
+                         f'set image_transport to {mend}, and remap to match' if mend else
+                         'remap image to a topic with pictures'))
     if inputs.num_incompatible:
-        return Fault(Severity.ERROR, 'incompatible_qos', f'{what}: {_qos_mend(inputs)}')
+        return Fault(Severity.ERROR, 'incompatible_qos', f'{what}: {_QOS_MEND}')
     if inputs.num_publishers and inputs.camera_info_arrives:
         return Fault(Severity.ERROR, 'lost_in_transport',
                      f'{what}: its CameraInfo arrives, so the pictures get lost on the way: let '
@@ -143,14 +156,6 @@ def _no_image(inputs: InputStatus, what: str) -> Fault:
     return Fault(Severity.ERROR, 'no_publisher',
                  f'{what}: nobody publishes it, and no other topic carries images: start the '
                  'camera')
-
-
-def _qos_mend(inputs: InputStatus) -> str:
-    if inputs.incompatible_policy == 'reliability':
-        return ('its publisher offers best_effort and this node asks for reliable: set the '
-                'parameter reliability to auto')
-    return (f'its publisher offers another {inputs.incompatible_policy} than this node asks for: '
-            f'compare both by `ros2 topic info -v {inputs.topic}`, and change the QoS of one')
 
 
 def nearest(topic: str, others: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from rclpy.node import Node
 
 from infant_pose_ros.ros.camera_memory import CameraMemory
 from infant_pose_ros.ros.diagnostics import process_memory_mb
-from infant_pose_ros.ros.faults import InputStatus
+from infant_pose_ros.ros.faults import InputStatus, MESSAGE_TRANSPORTS
 from infant_pose_ros.ros.image_input import ImageInput
 from infant_pose_ros.ros.skeleton_info import describe_space, Space
 
@@ -17,9 +17,12 @@ def input_status(node: Node, images: ImageInput, transport: str, camera: CameraM
                  ) -> InputStatus:
     """What the graph tells of the inputs now."""
     offered, known = images.offered(), camera.camera
+    wanted = next(name for name, meant in MESSAGE_TRANSPORTS.items() if meant == transport)
+    types = {info.topic_type for info in node.get_publishers_info_by_topic(images.topic)}
     return InputStatus(
         topic=images.topic, transport=transport, num_publishers=len(offered),
         num_incompatible=images.num_incompatible(offered),
+        other_type=min(types) if types and wanted not in types else '',
         other_topics=tuple(images.image_topics()), camera_info_topic=images.camera_info_topic,
         has_camera_info=known is not None, camera_info_arrives=camera.arrives,
         camera_error=camera.decode_error, camera_misfit=camera.fit_error,

@@ -1,13 +1,23 @@
 import pytest
+from sensor_msgs.msg import Image
 
+from infant_pose_ros.codecs.image_messages import decode_image as codec_decode_image
+from infant_pose_ros.errors import CheckpointError, EncodingError, SettingsError
+from infant_pose_ros.models.checkpoints import read_manifest
 from infant_pose_ros.ros.diagnostics import FrameStatistics
 from infant_pose_ros.ros.faults import (
+    configure_fault,
     depth_faults,
+    failed_frame,
+    fallback_faults,
     frame_faults,
     input_faults,
     InputStatus,
+    nearest,
     Severity,
+    unknown_parameter_faults,
 )
+from infant_pose_ros.ros.images import decode_image
 
 WELL = InputStatus('/image', num_publishers=1, has_camera_info=True)
 RUNNING = FrameStatistics(since_image_s=0.03, recent_in=100, recent_answered=100)
@@ -22,17 +32,22 @@ def test_a_healthy_node_has_no_faults():
     assert not list(frame_faults(RUNNING, 500.0))
 
 
-@pytest.mark.parametrize('status, mend', [
-    (dict(), 'no other topic carries images: start the camera'),
+@pytest.mark.parametrize('status, name, mend', [
+    (dict(), 'no_publisher', 'no other topic carries images: start the camera'),
     (dict(other_topics=(('/cam/image_raw', 'raw'), ('/cam/image/compressed', 'compressed'))),
-     '/cam/image_raw, /cam/image/compressed (needs image_transport:=compressed)'),
-    (dict(num_publishers=1), 'is the camera running?'),
-    (dict(num_publishers=1, camera_info_arrives=True), 'publish reliable'),
-    (dict(num_publishers=2, num_incompatible=1), 'set the parameter reliability to auto'),
+     'no_publisher', '/cam/image_raw, /cam/image/compressed (needs image_transport:=compressed)'),
+    (dict(num_publishers=1), 'no_image', 'is the camera running?'),
+    (dict(num_publishers=1, camera_info_arrives=True), 'lost_in_transport', 'publish reliable'),
+    (dict(num_publishers=2, num_incompatible=1), 'incompatible_qos',
+     'set the parameter reliability to auto'),
+    (dict(num_publishers=1, other_type='sensor_msgs/msg/CompressedImage'), 'wrong_type',
+     'set image_transport to compressed'),
+    (dict(num_publishers=1, other_type='std_msgs/msg/String'), 'wrong_type',
+     'remap image to a topic with pictures'),
 ])
-def test_no_image_names_why_and_the_mend(status, mend):
+def test_no_image_names_why_and_the_mend(status, name, mend):
     faults = list(input_faults(InputStatus('/image', **status), FrameStatistics(), 3.0, 2.0))
-    assert [fault.severity for fault in faults] == [Severity.ERROR]
+    assert [(fault.severity, fault.name) for fault in faults] == [(Severity.ERROR, name)]
     assert faults[0].text.startswith('no image on /image for 3 s: ') and mend in faults[0].text
 
 
@@ -99,3 +114,92 @@ def test_people_who_are_taken_for_adults_are_told_with_the_mend():
     found = list(frame_faults(FrameStatistics(num_refused=2), 500.0))
     assert [fault.severity for fault in found] == [Severity.WARN]
     assert '2 in view' in found[0].text and 'adult_policy' in found[0].text
+
+
+def test_other_topics_are_named_the_likest_first():
+    others = [(f'/other_{index}/image', 'raw') for index in range(9)]
+    found = nearest('/cot/image', [*others, ('/cot/image_raw', 'raw'), ('/cot/image', 'raw')])
+    assert found[0] == ('/cot/image_raw', 'raw') and len(found) == 5
+    assert ('/cot/image', 'raw') not in found
+
+
+def test_some_publishers_of_several_that_are_not_heard_are_a_warning():
+    status = InputStatus('/image', num_publishers=3, num_incompatible=1, has_camera_info=True)
+    (fault,) = input_faults(status, RUNNING, 60.0, 2.0)
+    assert (fault.severity, fault.name) == (Severity.WARN, 'incompatible_qos')
+    assert '1 of 3 publishers of /image' in fault.text
+
+
+def test_a_camera_info_that_does_not_fit_the_picture():
+    status = InputStatus('/image', num_publishers=1, has_camera_info=True,
+                         camera_misfit='camera_info is for 640x480')
+    (fault,) = input_faults(status, RUNNING, 60.0, 2.0)
+    assert (fault.severity, fault.name) == (Severity.WARN, 'camera_info_misfit')
+
+
+def test_falling_behind_begins_at_the_limit_and_ends_at_half_of_it():
+    def names(dropped, shown=frozenset(), share=0.3, came=100):
+        statistics = FrameStatistics(
+            recent_in=came, recent_dropped=dropped, input_hz=20.0, output_hz=12.5)
+        return [(f.name, f.text) for f in frame_faults(statistics, 500.0, share, shown)]
+
+    assert names(30) == [] and names(3, came=9) == []
+    ((name, text),) = names(31)
+    assert name == 'falling_behind'
+    assert '20.0 a second come and 12.5 are answered' in text and 'lower the rate' in text
+    assert names(16, {name}) and not names(15, {name})
+    assert names(100, share=1.0) == []
+
+
+def test_frames_that_are_all_too_old_are_an_error():
+    def severity(answered):
+        (fault,) = frame_faults(FrameStatistics(
+            recent_stale=9, recent_answered=answered, stale_age_s=1.0), 500.0)
+        return fault.severity
+
+    assert (severity(0), severity(1)) == (Severity.ERROR, Severity.WARN)
+
+
+@pytest.mark.parametrize('decode, message', [
+    (decode_image, Image(encoding='rgb9', height=1, width=1, step=3, data=b'abc')),
+    (codec_decode_image, Image(encoding='rgb9', height=1, width=1, step=3, data=b'abc'))])
+def test_an_encoding_that_nobody_knows_has_its_own_name(decode, message):
+    with pytest.raises(EncodingError) as raised:
+        decode(message)
+    fault = failed_frame(f'EncodingError: {raised.value}')
+    assert (fault.name, fault.severity) == ('unknown_encoding', Severity.ERROR)
+    assert 'rgb9' in fault.text and 'rgb8' in fault.text and 'cv_bridge' in fault.text
+
+
+def test_other_failures():
+    assert failed_frame('ValueError: 3').name == 'frame_failed'
+    assert failed_frame(None).text == 'a frame failed: for an unknown reason'
+    fault = failed_frame('RuntimeError: CUDA out of memory. Tried to allocate')
+    assert fault.name == 'gpu_out_of_memory' and 'gpu_oom_policy' in fault.text
+
+
+def test_why_models_can_not_be_loaded(tmp_path):
+    with pytest.raises(CheckpointError) as raised:
+        read_manifest(tmp_path / 'gone.safetensors', 'pose')
+    fault = configure_fault(raised.value)
+    assert fault.name == 'model_missing' and str(tmp_path / 'gone.safetensors') in fault.text
+    assert configure_fault(CheckpointError('x: damaged')).name == 'model_damaged'
+    assert configure_fault(SettingsError('device: no GPU')).name == 'configure_failed'
+    fault = configure_fault(RuntimeError('CUDA out of memory'))
+    assert fault.name == 'gpu_out_of_memory' and 'gpu_oom_policy' in fault.text
+    assert fault.severity == Severity.ERROR
+
+
+def test_a_fallback_is_passed_on():
+    assert list(fallback_faults('')) == []
+    (fault,) = fallback_faults('the networks run on the CPU: free memory')
+    assert (fault.name, fault.severity) == ('gpu_out_of_memory', Severity.WARN)
+
+
+def test_unknown_parameters_come_with_the_nearest_that_are_known():
+    assert list(unknown_parameter_faults([], ['roi'])) == []
+    (fault,) = unknown_parameter_faults(['detect_evry', 'zzz'], ['roi', 'detect_every'])
+    assert (fault.name, fault.severity) == ('unknown_parameter', Severity.WARN)
+    assert fault.text == (
+        'parameter detect_evry is not known and has no effect: did you mean detect_every?; '
+        'parameter zzz is not known and has no effect: see docs/parameters.md')
