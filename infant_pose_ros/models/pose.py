@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import torch
 from torch import nn
 import torchvision
@@ -24,6 +22,7 @@ from infant_pose_ros.models.movenet import (
     Separable,
     VARIANTS,
 )
+from infant_pose_ros.models.torch_files import load_tensors
 from infant_pose_ros.skeleton import FROM_COCO, Joint, NUM_KEYPOINTS
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -154,6 +153,6 @@ def read_state_dict(path: str) -> dict[str, torch.Tensor]:
     try:
         if path.endswith('.safetensors'):
             return load_file(path)
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+        return load_tensors(path)
+    except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f'{path}: can not be read as a state dict: {error}') from error

@@ -6,9 +6,7 @@ from collections.abc import Callable
 import csv
 import math
 from pathlib import Path
-import pickle
 import random
-import struct
 import time
 from typing import Any
 
@@ -17,6 +15,7 @@ import torch
 
 from infant_pose_ros.errors import CheckpointError, SettingsError, TrainingError
 from infant_pose_ros.media.plotting import pyplot
+from infant_pose_ros.models.torch_files import load_tensors
 from infant_pose_ros.training.stopping import Judge
 
 
@@ -49,9 +48,8 @@ class Run:
         if not self.state_path.exists():
             return None
         try:
-            return torch.load(self.state_path, map_location='cpu', weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError,
-                struct.error) as error:
+            return load_tensors(self.state_path)
+        except ValueError as error:
             raise CheckpointError(
                 f'{self.state_path}: damaged; delete it to begin anew: {error}') from error
 
