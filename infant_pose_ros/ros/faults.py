@@ -273,8 +273,8 @@ def fallback_faults(fallback: str) -> Iterator[Fault]:
 def worker_ended() -> Fault:
     """The worker's thread is gone, and with it every answer."""
     return Fault(Severity.ERROR, 'worker_ended',
-                 'the worker thread ended, see the log: deactivate and activate the node to start '
-                 'it again')
+                 'the worker thread ended, see the log, and was started again: report it; if no '
+                 'answers come, deactivate and activate the node')
 
 
 def unknown_parameter_faults(unknown: Sequence[str], known: Iterable[str] = ()

@@ -77,7 +77,8 @@ class PoseEngine:
         self._worker = FairWorker(
             self._answer, lambda frame: self.streams[frame.camera_name].dropped(frame),
             1 if shared.deterministic else shared.max_batch, shared.deterministic)
-        self._pipeline.reset()
+        for name in self.streams:
+            self._forget(name)
         inputs = [stream.activate(self._worker) for stream in self.streams.values()]
         self._worker.start()
         return inputs
@@ -138,13 +139,20 @@ class PoseEngine:
         """End all tracks of these cameras."""
         def begin_anew():
             for stream in chosen:
-                self._pipeline.reset(stream.name)
+                self._forget(stream.name)
                 stream.begin_anew()
 
         chosen = list(streams)
         for stream in chosen:
             stream.health.restart(time.monotonic())
         self._between_frames(begin_anew)
+
+    def _forget(self, camera_name: str) -> None:
+        """End all tracks; in deterministic mode new ones are numbered from 1 as well."""
+        if self._settings.shared.deterministic:
+            self._pipeline.forget(camera_name)
+        else:
+            self._pipeline.reset(camera_name)
 
     def take_settings(self, settings: CameraSettings) -> None:
         """Work with these from now on."""

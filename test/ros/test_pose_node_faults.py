@@ -22,6 +22,7 @@ import time
 
 from infant_pose_ros.nodes.pose_node import main
 from infant_pose_ros.ros.outputs import PoseOutputs
+from infant_pose_ros.ros.pose_engine import PoseEngine
 
 publish = PoseOutputs.publish
 
@@ -34,7 +35,17 @@ def publish_as_asked(self, result, header):
     publish(self, result, header)
 
 
+answer = PoseEngine._answer
+
+
+def answer_as_asked(self, frames):
+    if any(frame.message.header.frame_id == 'end' for frame in frames):
+        raise RuntimeError('the thread is made to end')
+    answer(self, frames)
+
+
 PoseOutputs.publish = publish_as_asked
+PoseEngine._answer = answer_as_asked
 sys.exit(main())
 """
 _noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
@@ -94,6 +105,15 @@ def test_an_error_of_any_kind_costs_its_frame_only(asker, name):
 def test_failed_frames_are_logged_with_their_type(asker):
     asker.process.wait_for_log(r"frame [0-9.]+ failed: KeyError: 'made to fail'")
     assert 'Traceback' not in asker.process.output
+
+
+def test_a_worker_that_ends_is_told_of_and_started_again(asker):
+    asker.send('end')
+    status = asker.diagnosed(lambda s: 'worker thread ended' in s.message)
+    assert status.level == DiagnosticStatus.ERROR
+    assert 'worker_ended' in {entry.key: entry.value for entry in status.values}['faults']
+    asker.answered(asker.send())
+    asker.process.wait_for_log('the thread is made to end')
 
 
 def test_reset_and_parameters_do_not_wait_for_the_frame_in_work(asker, probe):

@@ -9,6 +9,7 @@ from infant_pose_ros.ros.skeleton_info import (
     encode_skeleton_info,
     skeleton_info,
     Space,
+    SpaceWatch,
 )
 from infant_pose_ros.skeleton import BONES, KEYPOINT_NAMES
 from infant_pose_ros.structures import FrameResult
@@ -72,3 +73,21 @@ def test_what_json_lacks_becomes_null_or_text(tmp_path):
     content = json.loads(encode_skeleton_info(
         {'nan': float('nan'), 'path': tmp_path, 'pair': (1, True)}).data)
     assert content == {'nan': None, 'path': str(tmp_path), 'pair': [1, True]}
+
+
+def test_a_space_that_flickers_is_told_at_once_and_then_once_a_period():
+    scale = Scale(0.6, 0.1, 'assumed')
+    by_depth, by_size = (Space(placement, scale) for placement in ('depth', 'reprojection'))
+    watch = SpaceWatch(by_size)
+    assert not watch.is_news(0.0)           # told already
+    told = []
+    for frame in range(100):                # 30 a second, depth in every other one
+        watch.now = (by_depth, by_size)[frame % 2]
+        if watch.is_news(frame / 30.0):
+            told.append(frame)
+    assert told == [0, 31, 62, 93]
+    watch.now = by_size                     # as it was told last
+    assert not watch.is_news(10.0)
+    watch.restart(by_depth)
+    watch.now = by_size
+    assert watch.is_news(10.1)
