@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import cv2
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -14,25 +15,34 @@ from std_msgs.msg import Header
 
 from infant_pose_ros.config import CameraNodeSettings
 from infant_pose_ros.entry import finish
-from infant_pose_ros.errors import SourceError
-from infant_pose_ros.media.sources import bundled_clip, open_source, SourceFrame
+from infant_pose_ros.errors import InfantPoseError, InvalidInputError, SourceError
+from infant_pose_ros.media.sources import bundled_clip, FrameSource, open_source, SourceFrame
 from infant_pose_ros.ros.cameras import camera_for_picture, encode_camera_info
 from infant_pose_ros.ros.images import encode_compressed, encode_image
 from infant_pose_ros.ros.parameters import declare_settings, unknown_parameters
+from infant_pose_ros.ros.player_watch import PlayerWatch
 from infant_pose_ros.ros.running import run_node
+from infant_pose_ros.ros.status_publisher import StatusPublisher
 from infant_pose_ros.structures import Camera
 
 #: The subscribers must have been there for this long before the first picture, s.
 SETTLE_S = 0.5
 #: How long the end waits for subscribers that have not confirmed the last picture, s.
 ACKNOWLEDGE_TIMEOUT_S = 10.0
+#: How often that wait, and every other one, looks whether the node is to stop, s.
+LOOK_S = 0.1
+#: A webcam that failed is opened again after so long, s.
+REOPEN_S = 3.0
+#: What may go wrong with a source: an unreadable picture, a device that is gone.
+SOURCE_ERRORS = (InfantPoseError, OSError, ValueError, cv2.error)
 
 
 class CameraNode(Node):
     """Publishes pictures with their CameraInfo, stamped with the time of publishing.
 
     Where no calibration is known, CameraInfo is still published, with K all zero: ROS's way of
-    saying 'not calibrated'.
+    saying 'not calibrated'. A webcam that fails is opened again every few seconds; any other
+    source that fails, or ends, ends the node.
     """
 
     def __init__(self):
@@ -41,9 +51,11 @@ class CameraNode(Node):
         for name in unknown_parameters(self):
             self.get_logger().warning(f'parameter {name} is not known and has no effect')
         self.exit_code = 0
-        self._source = open_source(
-            self._settings.source or bundled_clip(), self._settings.rate_hz or None)
-        self._camera = self._load_camera()
+        self._source = self._open()
+        self._watch = PlayerWatch(
+            self._source.name, self._settings.rate_hz or self._source.rate_hz)
+        self._camera = self._load_camera(self._source)
+        self._watch.calibrated(self._camera is not None)
         overriding = QoSOverridingOptions.with_default_policies()
         self._images = self.create_publisher(
             *((CompressedImage, 'image/compressed') if self._settings.compressed
@@ -52,6 +64,9 @@ class CameraNode(Node):
             CameraInfo, 'camera_info', _reliable(100), qos_overriding_options=overriding)
         self._encode = encode_compressed if self._settings.compressed else encode_image
         self._stop = threading.Event()
+        self._status = StatusPublisher(
+            self, 'camera', self._source.name,
+            lambda now_s: self._watch.report(now_s, self._images.get_subscription_count()))
         self._player = threading.Thread(target=self._run, name='player')
         self._player.start()
 
@@ -61,41 +76,78 @@ class CameraNode(Node):
         self._player.join()
         self._source.close()
 
-    def _load_camera(self) -> Camera | None:
-        path = self._settings.camera_info or self._source.camera_info_path
+    def _open(self) -> FrameSource:
+        return open_source(
+            self._settings.source or bundled_clip(), self._settings.rate_hz or None)
+
+    def _load_camera(self, source: FrameSource) -> Camera | None:
+        path = self._settings.camera_info or source.camera_info_path
         if not path:
-            return self._source.camera
-        return camera_for_picture(Camera.from_camera_info_yaml(path), self._source.size_wh)
+            return source.camera
+        return camera_for_picture(Camera.from_camera_info_yaml(path), source.size_wh)
 
     def _run(self) -> None:
         """The player's thread: play, tell how it ended, and end the process."""
+        code = 1    # also for what nobody thought of
         try:
             if self._wait_for_subscribers():
-                count = self._play()
+                self._play_on()
                 if not self._stopped():
+                    self._watch.ended()
+                    self._status.publish()
                     self._wait_for_acknowledgement()
-                    self.get_logger().info(
-                        f'end of {self._source.name}: {count} pictures published')
-        except SourceError as error:
-            self.exit_code = 1
-            self.get_logger().error(str(error))
+            code = 0
+        except SOURCE_ERRORS as error:
+            self._watch.failed(str(error), False)
+            self._status.publish()
         except RuntimeError:
-            # A signal may take the ROS context away while a picture is being published.
+            # The ROS context may be taken away while a picture is being published.
             if self.context.ok():
-                self.exit_code = 1
-                self.context.try_shutdown()
                 raise
-        self.context.try_shutdown()
+            code = 0
+        finally:
+            self.exit_code = code
+            self.context.try_shutdown()
 
-    def _play(self) -> int:
-        """Publish all pictures at the rate; the number published."""
-        source, count = self._source, 0
-        period_s = 1.0 / (self._settings.rate_hz or source.rate_hz)
+    def _play_on(self) -> None:
+        """Play to the end; where a webcam fails, open it again until it works."""
+        while True:
+            try:
+                return self._play(self._source)
+            except SOURCE_ERRORS as error:
+                if not self._source.is_live or self._stopped():
+                    raise
+                self._watch.failed(str(error), True)
+            self._source.close()
+            if not self._reopened():
+                return
+
+    def _reopened(self) -> bool:
+        """Wait until the webcam is there again; False where the node was stopped meanwhile."""
+        while not self._stop.wait(REOPEN_S):
+            try:
+                self._source = self._open()
+            except SOURCE_ERRORS as error:
+                self._watch.failed(str(error), True)
+                continue
+            try:
+                self._camera = self._load_camera(self._source)
+                self._watch.calibrated(self._camera is not None)
+            except InvalidInputError as error:      # it came back with another resolution
+                self._camera = None
+                self._watch.calibrated(False, str(error))
+            return True
+        return False
+
+    def _play(self, source: FrameSource) -> None:
+        """Publish all pictures at the rate."""
+        period_s = 1.0 / self._watch.wanted_hz
         due_s = time.monotonic()
         width, height = source.size_wh
         self.get_logger().info(
             f'{source.name}: {width}x{height}, {1.0 / period_s:g} Hz, '
             f'{"calibrated" if self._camera else "no calibration"}, on {self._images.topic_name}')
+        self._watch.began(due_s)
         while not self._stopped():
             for frame in source:
                 if source.is_live and time.monotonic() < due_s - 0.5 * period_s:
@@ -104,10 +156,11 @@ class CameraNode(Node):
                     break
                 due_s = max(due_s + period_s, time.monotonic())
                 self._publish(frame)
-                count += 1
+                self._watch.played(time.monotonic())
+            if source.is_live and not self._stopped():
+                raise SourceError(f'source {source.name}: the webcam was closed')
             if not self._settings.loop:
                 break
-        return count
 
     def _publish(self, frame: SourceFrame) -> None:
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._settings.frame_id)
@@ -137,12 +190,17 @@ class CameraNode(Node):
 
     def _wait_for_acknowledgement(self) -> None:
         """The last pictures must arrive before the publishers go (newer ROS versions only)."""
+        deadline_s = time.monotonic() + ACKNOWLEDGE_TIMEOUT_S
         for publisher in (self._infos, self._images):
             wait = getattr(publisher, 'wait_for_all_acked', None)
-            if wait is not None and not wait(Duration(seconds=ACKNOWLEDGE_TIMEOUT_S)):
-                self.get_logger().warning(
-                    f'{publisher.topic_name}: a subscriber did not confirm the last messages '
-                    f'within {ACKNOWLEDGE_TIMEOUT_S:g} s')
+            while wait is not None and not wait(Duration(seconds=LOOK_S)):
+                if self._stopped():
+                    return
+                if time.monotonic() > deadline_s:
+                    self.get_logger().warning(
+                        f'{publisher.topic_name}: a subscriber did not confirm the last messages '
+                        f'within {ACKNOWLEDGE_TIMEOUT_S:g} s')
+                    break
 
     def _stopped(self) -> bool:
         return self._stop.is_set() or not self.context.ok()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
+import cv2
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -11,16 +15,23 @@ from infant_pose_ros.config import OverlayNodeSettings
 from infant_pose_ros.entry import finish
 from infant_pose_ros.errors import InfantPoseError
 from infant_pose_ros.media.overlay import OverlayPainter
+from infant_pose_ros.ros.faults import InputStatus
 from infant_pose_ros.ros.image_input import ImageInput
 from infant_pose_ros.ros.images import decode_compressed, decode_image, encode_image
 from infant_pose_ros.ros.keypoints import decode_keypoints
 from infant_pose_ros.ros.overlay import RateMeter, StampMatcher
+from infant_pose_ros.ros.overlay_watch import OverlayWatch
 from infant_pose_ros.ros.parameters import declare_settings, follow_settings, unknown_parameters
 from infant_pose_ros.ros.qos import result_qos
 from infant_pose_ros.ros.running import run_node
+from infant_pose_ros.ros.self_report import other_type
+from infant_pose_ros.ros.status_publisher import StatusPublisher
 from infant_pose_ros.ros.timing import NS_PER_S, stamp_to_ns
 
 LOG_PERIOD_S = 5.0
+#: What a message may be wrong in; the node goes on with the next one.
+MESSAGE_ERRORS = (InfantPoseError, RuntimeError, ValueError, LookupError, TypeError,
+                  AttributeError, ArithmeticError, MemoryError, cv2.error)
 #: Pictures kept while one is drawn: unlike the pose node's, each of them has its answer.
 IMAGE_DEPTH = 10
 
@@ -39,7 +50,7 @@ class OverlayNode(Node):
         for name in unknown_parameters(self):
             self.get_logger().warning(f'parameter {name} is not known and has no effect')
         self._painter = OverlayPainter(self._settings)
-        self._rate = RateMeter()
+        self._rate, self._watch = RateMeter(), OverlayWatch(time.monotonic())
         self._raw_subscription = None
         self._publisher = self.create_publisher(
             Image, '~/image', QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE),
@@ -52,6 +63,7 @@ class OverlayNode(Node):
             self, self._settings.image_transport, self._settings.reliability,
             lambda message: self._add('image', message), depth=IMAGE_DEPTH)
         self._input.open()
+        self._status = StatusPublisher(self, 'overlay', self._input.topic, self._report)
         follow_settings(self, lambda: self._settings, self._apply_settings)
 
     def _apply_settings(self, settings: OverlayNodeSettings) -> None:
@@ -71,20 +83,44 @@ class OverlayNode(Node):
         elif self._raw_subscription is not None:
             self.destroy_subscription(self._raw_subscription)
             self._raw_subscription = None
-        self._matcher = StampMatcher(topics, self._settings.max_wait_frames)
+        self._matcher = StampMatcher(topics, self._settings.max_wait_frames, self._given_up)
+
+    def _given_up(self, parts: dict[str, Any]) -> None:
+        if 'image' in parts:
+            self._watch.given_up(time.monotonic())
 
     def _add(self, topic: str, message: Image | CompressedImage | PointCloud2) -> None:
+        now_s = time.monotonic()
+        if topic == 'image':
+            self._watch.picture_came(now_s)
+        elif topic == 'keypoints':
+            self._watch.keypoints_came(now_s)
         parts = self._matcher.add(topic, stamp_to_ns(message.header.stamp), message)
         if parts is None:
             return
         rate_hz = self._rate.tick(stamp_to_ns(message.header.stamp))
-        if self._publisher.get_subscription_count() == 0:
-            return
         try:
-            self._publisher.publish(self._draw(parts, rate_hz))
-        except InfantPoseError as error:
+            if self._publisher.get_subscription_count():
+                self._publisher.publish(self._draw(parts, rate_hz))
+            self._watch.drawn(now_s)
+        except MESSAGE_ERRORS as error:
+            if not self.context.ok():
+                return      # ROS was shut down meanwhile
+            self._watch.failed(now_s, f'{type(error).__name__}: {error}')
             self.get_logger().error(f'a picture was left out: {error}',
                                     throttle_duration_sec=LOG_PERIOD_S)
+
+    def _report(self, now_s: float):
+        images, topic = self._input, self.resolve_topic_name('keypoints')
+        offered, transport = images.offered(), self._settings.image_transport
+        inputs = InputStatus(
+            topic=images.topic, transport=transport, num_publishers=len(offered),
+            num_incompatible=images.num_incompatible(offered),
+            other_topics=tuple(other for other in images.image_topics()
+                               if other[0] != self._publisher.topic_name),
+            other_type=other_type(self, images.topic, transport), has_camera_info=True)
+        return self._watch.report(
+            now_s, inputs, topic, self.count_publishers(topic), self._settings.privacy)
 
     def _draw(self, parts: dict[str, Image | CompressedImage | PointCloud2],
               rate_hz: float | None) -> Image:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 #: Answers over which the rate is taken.
 RATE_ANSWERS = 30
+#: Data that may wait to be matched, bytes: sixty pictures of 1280x960, ten of 4K.
+MAX_WAITING_BYTES = 256_000_000
 
 
 class StampMatcher:
@@ -19,12 +21,15 @@ class StampMatcher:
 
     Args:
         topics: the names that make a set complete.
-        max_waiting: most stamps kept while they wait; those that wait longest go first.
+        max_waiting: most stamps kept while they wait; those that wait longest go first, also
+            where all that wait have more than `MAX_WAITING_BYTES` of data.
+        on_given_up: called with the incomplete set of each stamp that is left out.
     """
 
-    def __init__(self, topics: Sequence[str], max_waiting: int):
+    def __init__(self, topics: Sequence[str], max_waiting: int,
+                 on_given_up: Callable[[dict[str, Any]], None] = lambda parts: None):
         self._topics = frozenset(topics)
-        self._max_waiting = max_waiting
+        self._max_waiting, self._on_given_up = max_waiting, on_given_up
         self._waiting: dict[int, dict[str, Any]] = {}
 
     def add(self, topic: str, stamp_ns: int, message: Any) -> dict[str, Any] | None:
@@ -33,13 +38,19 @@ class StampMatcher:
         parts[topic] = message
         if parts.keys() == self._topics:
             for waiting_ns in list(self._waiting):
-                del self._waiting[waiting_ns]
+                left_out = self._waiting.pop(waiting_ns)
                 if waiting_ns == stamp_ns:
                     break
+                self._on_given_up(left_out)
             return parts
-        if len(self._waiting) > self._max_waiting:
-            del self._waiting[next(iter(self._waiting))]
+        while len(self._waiting) > self._max_waiting or (
+                len(self._waiting) > 1 and self._num_bytes() > MAX_WAITING_BYTES):
+            self._on_given_up(self._waiting.pop(next(iter(self._waiting))))
         return None
+
+    def _num_bytes(self) -> int:
+        return sum(len(getattr(message, 'data', ''))
+                   for parts in self._waiting.values() for message in parts.values())
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -17,12 +17,10 @@ def input_status(node: Node, images: ImageInput, transport: str, camera: CameraM
                  ) -> InputStatus:
     """What the graph tells of the inputs now."""
     offered, known = images.offered(), camera.camera
-    wanted = next(name for name, meant in MESSAGE_TRANSPORTS.items() if meant == transport)
-    types = {info.topic_type for info in node.get_publishers_info_by_topic(images.topic)}
     return InputStatus(
         topic=images.topic, transport=transport, num_publishers=len(offered),
         num_incompatible=images.num_incompatible(offered),
-        other_type=min(types) if types and wanted not in types else '',
+        other_type=other_type(node, images.topic, transport),
         other_topics=tuple(images.image_topics()), camera_info_topic=images.camera_info_topic,
         has_camera_info=known is not None, camera_info_arrives=camera.arrives,
         camera_error=camera.decode_error, camera_misfit=camera.fit_error,
@@ -30,6 +28,13 @@ def input_status(node: Node, images: ImageInput, transport: str, camera: CameraM
         uses_sim_time=bool(node.get_parameter('use_sim_time').value),
         clock_ns=node.get_clock().now().nanoseconds,
         num_clock_publishers=node.count_publishers('/clock'))
+
+
+def other_type(node: Node, topic: str, transport: str) -> str:
+    """What all publishers of an image topic send that isn't of this transport; '' else."""
+    types = {info.topic_type for info in node.get_publishers_info_by_topic(topic)}
+    fits = any(MESSAGE_TRANSPORTS.get(name) == transport for name in types)
+    return min(types) if types and not fits else ''
 
 
 def memory_values() -> dict[str, str]:

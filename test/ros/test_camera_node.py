@@ -1,4 +1,5 @@
 import cv2
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -129,3 +130,72 @@ def test_an_unknown_parameter_is_named(node_process, ros_domain, video):
     with node_process(MODULE, params=params, remaps=remaps('unknown')) as node:
         node.wait_for_log('parameter sauce is not known')
         assert node.wait(60.0) == 0
+
+
+#: What is run in place of the node's module: the node on a webcam that gives five pictures,
+#: fails, is away once, and comes back with another resolution.
+WEBCAM = """
+import sys
+
+import numpy as np
+
+from infant_pose_ros.errors import SourceError
+from infant_pose_ros.media.sources import FrameSource
+from infant_pose_ros.nodes import camera_node
+
+times = []
+
+
+class Webcam(FrameSource):
+    is_live = True
+
+    def __init__(self, size_wh):
+        super().__init__('/dev/video7', 50.0, None, size_wh)
+
+    def _pictures(self):
+        for _ in range(5 if len(times) == 1 else 1000000):
+            yield 'picture', np.full((*self.size_wh[::-1], 3), 90, np.uint8)
+        raise SourceError('source /dev/video7: the webcam stopped giving pictures')
+
+
+def open_source(*_):
+    times.append(1)
+    if len(times) == 2:
+        raise SourceError('source /dev/video7: no such file, folder or device')
+    return Webcam((64, 48) if len(times) == 1 else (64, 32))
+
+
+camera_node.open_source = open_source
+camera_node.REOPEN_S = 1.5
+sys.exit(camera_node.main())
+"""
+
+
+def test_a_webcam_that_fails_is_opened_again(node_process, probe, tmp_path):
+    script, calibration = tmp_path / 'webcam_node.py', tmp_path / 'camera.yaml'
+    script.write_text(WEBCAM, encoding='utf-8')
+    calibration.write_text(CAMERA.to_camera_info_yaml(), encoding='utf-8')
+    told = probe.subscribe(DiagnosticArray, '/diagnostics')
+    images = probe.subscribe(Image, '/webcam/image', DEEP)
+    infos = probe.subscribe(CameraInfo, '/webcam/camera_info', DEEP)
+    params = {'camera_info': calibration, 'wait_for_subscribers': 1}
+    with node_process(script, params=params, remaps=remaps('webcam')) as node:
+        status = told.wait_for(lambda m: 'source_failed' in values_of(m)['faults'], 60.0).status[0]
+        assert (status.level, status.name) == (DiagnosticStatus.ERROR, 'camera_node: camera')
+        assert 'it is tried again every few seconds' in status.message
+        node.wait_for_log(r'no such file, folder or device|the webcam stopped')
+        images.wait_for(lambda message: message.height == 32, 60.0)
+        del told[:]
+        back = told.wait_for(lambda m: 'source_failed' not in values_of(m)['faults'])
+        # The calibration is for another aspect: it is left out, and that is told.
+        assert values_of(back)['faults'] == 'camera_info_misfit'
+        assert '64x48' in back.status[0].message and '64x32' in back.status[0].message
+        assert any(infos[0].k) and not any(infos.wait_for(lambda m: m.height == 32).k)
+        node.wait_for_log(r'over after \d+ s \[source_failed\]')
+        node.interrupt()
+        assert node.wait() == 0
+        assert 'Traceback' not in node.output
+
+
+def values_of(message):
+    return {entry.key: entry.value for entry in message.status[0].values}

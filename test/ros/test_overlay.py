@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from infant_pose_ros.ros.overlay import RateMeter, StampMatcher
@@ -31,6 +33,18 @@ def test_matcher_keeps_no_more_than_it_may():
     assert matcher.add('keypoints', 9, 'k') == {'image': 9, 'keypoints': 'k'}
 
 
+def test_matcher_keeps_no_more_bytes_than_it_may(monkeypatch):
+    monkeypatch.setattr('infant_pose_ros.ros.overlay.MAX_WAITING_BYTES', 1000)
+    matcher = StampMatcher(('image', 'keypoints'), 60)
+    for stamp in range(5):
+        matcher.add('image', stamp, SimpleNamespace(data=bytes(400)))
+    assert len(matcher) == 2
+    large = SimpleNamespace(data=bytes(5000))
+    matcher.add('image', 9, large)
+    assert len(matcher) == 1    # the newest one may wait, whatever its size
+    assert matcher.add('keypoints', 9, 'k') == {'image': large, 'keypoints': 'k'}
+
+
 def test_matcher_goes_on_after_a_jump_back():
     matcher = StampMatcher(('image', 'keypoints'), 2)
     for stamp in (100, 101):
@@ -52,3 +66,15 @@ def test_rate_from_stamps_and_anew_after_a_jump_back():
     assert meter.tick(1_100_000_000) == pytest.approx(10.0)
     assert meter.tick(1_150_000_000) == pytest.approx(2 / 0.15)
     assert meter.tick(5) is None
+
+
+def test_what_is_left_out_is_told():
+    left_out = []
+    matcher = StampMatcher(('image', 'keypoints'), 2, left_out.append)
+    matcher.add('image', 1, 'a')
+    matcher.add('keypoints', 2, 'b')
+    assert matcher.add('image', 2, 'c') == {'keypoints': 'b', 'image': 'c'}
+    assert left_out == [{'image': 'a'}]
+    for stamp in (3, 4, 5):
+        matcher.add('image', stamp, stamp)
+    assert left_out == [{'image': 'a'}, {'image': 3}]

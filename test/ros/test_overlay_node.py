@@ -1,8 +1,11 @@
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 import pytest
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from infant_pose_ros.ros.images import decode_image, encode_compressed, encode_image
@@ -152,3 +155,71 @@ def test_a_bad_parameter_ends_with_one_clear_line(node_process, ros_domain):
         assert node.wait(60.0) == 1
         (line,) = node.output.strip().splitlines()
         assert "'mask' is not one of" in line
+
+
+def odd_clouds(cloud):
+    """Keypoints as a foreign or a broken publisher would send them."""
+    yield PointCloud2(header=cloud.header)
+    other = PointCloud2(header=cloud.header, height=1, width=4, point_step=4, row_step=16,
+                        fields=[PointField(name='x', offset=0, datatype=7, count=1)],
+                        data=bytes(16))
+    yield other
+    cut = PointCloud2(header=cloud.header, height=cloud.height, width=cloud.width,
+                      fields=cloud.fields, point_step=cloud.point_step, row_step=cloud.row_step,
+                      data=cloud.data[:50])
+    yield cut
+    huge = PointCloud2(header=cloud.header, height=2 ** 32 - 1, width=2 ** 32 - 1,
+                       fields=cloud.fields, point_step=2 ** 32 - 1, row_step=0)
+    yield huge
+    wild = PointCloud2(header=cloud.header, height=cloud.height, width=cloud.width,
+                       fields=cloud.fields, point_step=cloud.point_step, row_step=cloud.row_step,
+                       data=np.full(len(cloud.data), 255, np.uint8).tobytes())
+    yield wild
+
+
+def test_it_survives_any_message_and_tells_what_is_wrong(
+        node_process, probe, camera_and_answers, make_infant, make_result):
+    told = probe.subscribe(DiagnosticArray, '/diagnostics')
+
+    def diagnosed(*names):
+        del told[:]
+        return told.wait_for(lambda m: set(names) <= set(values(m)['faults'].split(','))).status[0]
+
+    params = {'privacy': 'blur', 'trail_s': 1.0}
+    with node_process(MODULE, params=params, remaps=remaps('odd')) as node:
+        status = diagnosed('no_publisher')
+        assert (status.name, status.level) == ('odd/overlay_node: overlay', DiagnosticStatus.ERROR)
+        images, answers, overlays = camera_and_answers('odd')
+        diagnosed('no_image')
+        good = encode_keypoints(make_result([make_infant()]), header(1))
+        for number, cloud in enumerate(odd_clouds(good), 10):
+            cloud.header = header(number)
+            images.publish(encode_image(picture(90), cloud.header))
+            answers.publish(cloud)
+        node.wait_for_log('a picture was left out')
+        assert diagnosed('picture_failed').level == DiagnosticStatus.ERROR
+        negative = header(-5)
+        images.publish(encode_image(picture(90), negative))
+        answers.publish(encode_keypoints(make_result([make_infant()]), negative))
+        overlays.wait_for(lambda message: message.header == negative)
+        images.publish(encode_image(picture(90), header(100)))
+        answers.publish(encode_keypoints(make_result([make_infant()]), header(100)))
+        overlays.wait_for(lambda message: message.header == header(100))
+        del told[:]
+        message = told.wait_for(1)[0]
+        assert values(message)['privacy'] == 'blur'
+        # pictures alone, of which none is ever answered
+        deadline = time.monotonic() + 20.0
+        number = 200
+        while not (told and 'no_keypoints' in values(told[-1])['faults']):
+            assert time.monotonic() < deadline
+            images.publish(encode_image(picture(90), header(number)))
+            number += 1
+            time.sleep(0.1)
+        node.interrupt()
+        assert node.wait() == 0
+        assert 'Traceback' not in node.output
+
+
+def values(message):
+    return {entry.key: entry.value for entry in message.status[0].values}

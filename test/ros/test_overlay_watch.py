@@ -1,0 +1,79 @@
+import pytest
+
+from infant_pose_ros.ros.faults import InputStatus, Severity
+from infant_pose_ros.ros.overlay_watch import OverlayWatch
+
+WELL = InputStatus('/image', num_publishers=1, has_camera_info=True)
+
+
+@pytest.fixture
+def watch():
+    return OverlayWatch(100.0)
+
+
+def run(watch, from_s, seconds, answered=1.0):
+    """Pictures at 10 Hz, of which a share has its keypoints."""
+    for index in range(round(10 * seconds)):
+        now_s = from_s + 0.1 * index
+        watch.picture_came(now_s)
+        if int(index * answered) != int((index + 1) * answered):
+            watch.keypoints_came(now_s)
+            watch.drawn(now_s)
+        else:
+            watch.given_up(now_s)
+
+
+def report(watch, now_s, inputs=WELL, publishers=1, privacy='off'):
+    return watch.report(now_s, inputs, '/keypoints', publishers, privacy)
+
+
+def names(*args, **kwargs):
+    return [fault.name for fault in report(*args, **kwargs)[0]]
+
+
+def test_all_is_well(watch):
+    run(watch, 100.0, 10.0)
+    faults, summary, values = report(watch, 110.0, privacy='black')
+    assert (faults, summary) == ([], '10.0 pictures a second, drawn on black')
+    assert (values['privacy'], values['pictures_drawn'], values['pictures_unanswered']) == (
+        'black', '100', '0')
+    # frames_in and the like are pose_node's: who reads them must not take ours for them
+    assert not any(name.startswith('frames_') for name in values)
+
+
+def test_no_image(watch):
+    assert names(watch, 102.9) == []
+    assert names(watch, 104.0) == ['no_image']
+    assert names(watch, 104.0, InputStatus('/image')) == ['no_publisher']
+
+
+@pytest.mark.parametrize('publishers, mend', [(0, 'start pose_node'), (1, 'its own|their')])
+def test_no_keypoints(watch, publishers, mend):
+    for index in range(40):
+        watch.picture_came(100.0 + 0.1 * index)
+    (fault,) = report(watch, 104.0, publishers=publishers)[0]
+    assert (fault.name, fault.severity) == ('no_keypoints', Severity.ERROR)
+    assert any(part in fault.text for part in mend.split('|'))
+    watch.keypoints_came(104.0)
+    assert names(watch, 104.0) == []
+
+
+def test_pictures_that_are_never_answered(watch):
+    run(watch, 100.0, 5.0, answered=0.5)
+    assert names(watch, 105.0) == []
+    run(watch, 105.0, 5.1, answered=0.4)
+    assert names(watch, 110.0) == ['pictures_unanswered']
+    run(watch, 110.1, 5.1, answered=0.6)
+    assert names(watch, 115.1) == ['pictures_unanswered']      # over at half of the limit
+    run(watch, 115.2, 5.1, answered=0.8)
+    assert names(watch, 120.2) == []
+
+
+def test_a_picture_that_failed_shows_for_a_while(watch):
+    run(watch, 100.0, 1.0)
+    watch.failed(101.0, 'EncodingError: truncated')
+    (fault,) = report(watch, 101.5)[0]
+    assert (fault.name, fault.severity) == ('picture_failed', Severity.ERROR)
+    assert 'truncated' in fault.text
+    run(watch, 101.0, 6.0)
+    assert names(watch, 107.0) == []
