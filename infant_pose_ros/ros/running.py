@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 import os
+import re
 import signal
 import socket
 import sys
@@ -120,7 +121,13 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: list[str] | None = Non
     """
     ending = _Current.ending = _Ending()
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        except RuntimeError as error:       # rcl's: a parameter file or an argument is malformed
+            reason = ' '.join(re.sub(r', at /\S+:\d+', '', str(error)).split())
+            print(f'can not start: {reason}; correct what stands after --ros-args',
+                  file=sys.stderr)
+            return 1
         return _make_and_spin(makers, ending.asked)
     finally:
         rclpy.try_shutdown()
