@@ -263,6 +263,11 @@ def use_threads(num_threads: int) -> None:
 def release_memory(device: str) -> None:
     """Give back what dropped networks held, on a GPU to other processes too."""
     gc.collect()
+    empty_cache(device)
+
+
+def empty_cache(device: str) -> None:
+    """Give back what PyTorch keeps of a GPU's memory without using it."""
     if device.startswith('cuda'):
         torch.cuda.empty_cache()
 

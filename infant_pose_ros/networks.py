@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 import threading
 from typing import TypeVar
 
@@ -11,7 +12,13 @@ import torch
 
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import DeviceError, GpuMemoryError, InvalidInputError
-from infant_pose_ros.inference import load_models, PoseModels, PoseRequest, release_memory
+from infant_pose_ros.inference import (
+    empty_cache,
+    load_models,
+    PoseModels,
+    PoseRequest,
+    release_memory,
+)
 from infant_pose_ros.lifting import LiftRequest
 from infant_pose_ros.looking import detect_in, View
 from infant_pose_ros.structures import Detection, Pose2D, Pose3D
@@ -71,7 +78,7 @@ class Networks:
             SettingsError, CheckpointError: as `load_models`.
             DeviceError: the GPU failed; GpuMemoryError: it has too little memory.
         """
-        device = settings.device if settings.device.startswith('cuda') else 'cuda:0'
+        device = {'auto': 'cuda:0', 'cuda': 'cuda:0'}.get(settings.device, settings.device)
         for _attempt in range(2):
             try:
                 return cls(load(settings), settings, load)
@@ -141,9 +148,11 @@ class Networks:
         for attempt in (run, run_in_pieces or run):
             try:
                 return attempt(models)
+            except DeviceError:     # a call within this one has tried it all
+                raise
             except RuntimeError as error:
                 reason = _failure(error, models.device)
-            release_memory(models.device)
+            empty_cache(models.device)
         self._move_to_cpu(models, reason)
         return run(self.models)
 
@@ -152,7 +161,9 @@ class Networks:
             if self.models is not failed:       # another thread was faster
                 return
             fallback = _fallback(failed.device, reason, self._settings, 'running the networks')
-            self._models = self._load(_on_cpu(self._settings))
+            # How many threads there are depends on the thread that asks: they stay.
+            self._models = replace(self._load(_on_cpu(self._settings)),
+                                   num_threads=failed.num_threads)
             self.fallback = fallback
         release_memory(failed.device)
 

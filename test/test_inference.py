@@ -11,6 +11,7 @@ from infant_pose_ros.inference import (
     gpu_memory_mib,
     load_models,
     PoseEstimator,
+    PoseRequest,
     release_memory,
     resolve_device,
     resolve_precision,
@@ -154,6 +155,21 @@ def test_a_batch_equals_single_crops_and_eager_mode():
     assert np.allclose(batch[0].score, alone.score, atol=1e-4)
     keypoints, scores, _ = traced._codec.decode(eager.numpy())
     assert np.allclose(scores[0], alone.score, atol=1e-3)
+
+
+def test_pictures_of_several_sizes_are_read_together_by_one_trace():
+    traced = estimator()
+    images = [np.random.default_rng(size).integers(0, 255, (size, 2 * size, 3), dtype=np.uint8)
+              for size in (60, 90, 120)]
+    requests = [PoseRequest(image, [Crop((40.0 + turn, 30.0), 50.0, turn, 64)
+                                    for turn in range(count)])
+                for count, image in zip((2, 0, 3), images)]
+    together = traced.estimate_batch(requests)
+    assert [len(poses) for poses in together] == [2, 0, 3]
+    for request, poses in zip(requests, together):
+        for pose, alone in zip(poses, traced.estimate(*request)):
+            assert np.allclose(pose.keypoints_px, alone.keypoints_px, atol=1e-4)
+    assert traced.estimate_batch([]) == [] and len(traced._module._traces) == 1
 
 
 def test_memory_is_given_back_on_a_gpu_only(monkeypatch):

@@ -6,8 +6,9 @@ from torch import nn
 from infant_pose_ros.codecs.lifting import LiftingCodec
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.geometry.cameras import project, undistort_to_rays
-from infant_pose_ros.lifting import PoseLifter
+from infant_pose_ros.lifting import LiftRequest, PoseLifter
 from infant_pose_ros.models.checkpoints import Manifest
+from infant_pose_ros.models.lifter import Lifter
 from infant_pose_ros.structures import Camera, Pose2D
 
 SIZE_WH = (160, 120)
@@ -52,6 +53,28 @@ def test_lifting_puts_the_body_onto_its_rays():
     relative, = lifter.lift([pose_at(keypoints_px)], None, SIZE_WH, 0.6)
     assert not relative.is_absolute
     assert relative.keypoints_m[6].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_poses_of_several_pictures_are_lifted_together_as_alone():
+    lifter = PoseLifter(Lifter(hidden=32).eval(), Manifest('x', 'lifter', 'martinez'))
+    keypoints_px = project(CAMERA, body_mm() / 1000 + (0.05, 0.02, 1.2))
+    unusable = pose_at(np.full((16, 2), np.nan))
+    requests = [
+        LiftRequest([pose_at(keypoints_px), unusable], CAMERA, SIZE_WH, 0.6),
+        LiftRequest([], CAMERA, SIZE_WH, []),
+        LiftRequest([unusable], None, SIZE_WH, 0.6),
+        LiftRequest([pose_at(keypoints_px * 2), pose_at(keypoints_px)], None, (320, 240),
+                    [0.5, 0.7])]
+    together = lifter.lift_batch(requests)
+    assert [[pose is not None for pose in poses] for poses in together] == [
+        [True, False], [], [False], [True, True]]
+    for request, poses in zip(requests, together):
+        for pose, alone in zip(poses, lifter.lift(*request)):
+            if pose is not None:
+                assert pose.is_absolute == alone.is_absolute
+                assert np.allclose(pose.keypoints_m, alone.keypoints_m, atol=1e-5)
+                assert np.allclose(pose.covariance_m2, alone.covariance_m2, atol=1e-6)
+    assert lifter.lift_batch([]) == []
 
 
 def test_lifting_scales_the_camera_to_the_picture():
