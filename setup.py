@@ -72,6 +72,7 @@ setup(
         (f'share/{PACKAGE}', ['package.xml']),
         (f'share/{PACKAGE}/launch', sorted(glob('launch/*.launch.py'))),
         (f'share/{PACKAGE}/config', sorted(glob('config/*.*'))),
+        (f'share/{PACKAGE}/config/sros2', sorted(glob('config/sros2/*'))),
     ],
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

@@ -107,13 +107,8 @@ def look_at_ros(seconds: float, command: Sequence[str] = (sys.executable, '-m', 
 def _mend(reason: str) -> str:
     """What helps against the reasons for which nodes usually don't start."""
     for sign, mend in (
-            ('SECURITY ERROR', 'make the keys as docs/security.md tells, or unset '
-                               'ROS_SECURITY_ENABLE'),
-            ('security', 'this build of Fast DDS has no security plugins: unset '
-                         'ROS_SECURITY_ENABLE, or take a ROS installation that has them'),
             ('librmw_', 'RMW_IMPLEMENTATION names a middleware that is not installed: unset it, '
                         'or install that one'),
-            ('ROS_DOMAIN_ID', 'set ROS_DOMAIN_ID to a number from 0 to 101'),
             ('_rclpy_pybind11', 'this Python is not the one that the sourced ROS is built for'),
             ('numpy', 'install by requirements/ros-sourced.txt')):
         if sign in reason:

@@ -17,6 +17,14 @@ from infant_pose_ros.ros.doctor_watch import GraphWatch
 from infant_pose_ros.ros.processes import config_file
 
 NAME = 'infant_pose_doctor'
+#: What stands in the reason for which no node can be made -> the mend.
+MENDS = {
+    'security libraries': 'this build of Fast DDS can not encrypt (the wheels of PyPI can not): '
+                          'unset ROS_SECURITY_ENABLE, or use a ROS installation that can',
+    'SECURITY ERROR': 'make the keys as docs/security.md tells, and start each node with '
+                      '--ros-args --enclave',
+    'ROS_DOMAIN_ID': 'set ROS_DOMAIN_ID to a number from 0 to 101',
+}
 EXIT_INTERRUPTED = 130
 
 
@@ -33,7 +41,7 @@ def look(seconds: float) -> list[Finding]:
     except RuntimeError as problem:
         if has_errors(found):       # which tell more
             return found
-        return [*found, error('ROS', f'no node can be started: {" ".join(str(problem).split())}')]
+        return [*found, error('ROS', why_no_node(str(problem)))]
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
@@ -43,6 +51,13 @@ def look(seconds: float) -> list[Finding]:
         executor.shutdown()
         node.destroy_node()
         context.try_shutdown()
+
+
+def why_no_node(reason: str) -> str:
+    """The reason for which no node can be made, in one line, with its mend."""
+    mend = next((mend for sign, mend in MENDS.items() if sign in reason),
+                'start one node by hand and read its output')
+    return f'no node can be started: {" ".join(reason.split())}: {mend}'
 
 
 def main(args: Sequence[str] | None = None) -> int:

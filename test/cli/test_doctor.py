@@ -77,7 +77,6 @@ def test_findings_come_back_from_the_node(printing):
 
 
 @pytest.mark.parametrize(('reason', 'mend'), [
-    ('RCLError: SECURITY ERROR: directory does not exist', 'docs/security.md'),
     ('failed to load shared library librmw_zenoh_cpp.so', 'RMW_IMPLEMENTATION'),
     ('something else', 'read its output')])
 def test_a_node_that_can_not_start_is_told_with_a_mend(printing, reason, mend):

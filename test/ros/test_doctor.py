@@ -10,6 +10,7 @@ from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from infant_pose_ros.findings import Finding, Level
+from infant_pose_ros.nodes.doctor_node import why_no_node
 from infant_pose_ros.ros.doctor import graph_findings
 from infant_pose_ros.ros.doctor_facts import (
     CAMERA_INFO,
@@ -122,6 +123,13 @@ def test_diagnostics_of_our_nodes_only():
 
 
 # real nodes
+
+@pytest.mark.parametrize(('reason', 'mend'), [
+    ("This Fast DDS version doesn't have the security libraries\nPlease", 'unset'),
+    ('SECURITY ERROR: directory', 'docs/security.md'), ('else', 'by hand')])
+def test_why_no_node_can_be_started(reason, mend):
+    assert mend in why_no_node(reason) and '\n' not in why_no_node(reason)
+
 
 def test_the_profile_is_named():
     assert len(PROFILE) == 1
