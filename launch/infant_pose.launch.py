@@ -20,10 +20,12 @@ CONFIG = PathJoinSubstitution([FindPackageShare(PACKAGE), 'config'])
 
 # Name, default and description. An empty default leaves the choice to params_file.
 ARGUMENTS = (
-    ('image', '/camera/image', 'Topic of the camera pictures: as the camera takes them, not '
-     "rectified, for CameraInfo's K and D describe those."),
-    ('camera_info', '/camera/camera_info', 'Topic of their CameraInfo.'),
-    ('depth', '/camera/depth', 'Topic of the depth pictures registered to them, for use_depth.'),
+    ('image', '/{camera}/image', 'Topic of the camera pictures: as the camera takes them, not '
+     "rectified, for CameraInfo's K and D describe those. {camera} stands for the name of each of "
+     "several cameras; without several it stands for 'camera'."),
+    ('camera_info', '/{camera}/camera_info', 'Topic of their CameraInfo.'),
+    ('depth', '/{camera}/depth', 'Topic of the depth pictures registered to them, for use_depth.'),
+    ('cameras', '', "Names of several cameras for one pose_node, 'left,right' say."),
     ('image_transport', '', "'raw' or 'compressed' (then <image>/compressed is subscribed to)."),
     ('camera_name', '', 'Name of the camera in markers and diagnostics: one for each camera.'),
     ('namespace', '', 'Namespace of the nodes: one for each camera.'),
@@ -44,8 +46,9 @@ ARGUMENTS = (
 )
 # Arguments that set a parameter of that name, with its type.
 POSE_PARAMETERS = (
-    ('image_transport', str), ('camera_name', str), ('use_sim_time', bool), ('device', str),
-    ('body_length_m', float), ('age_months', float), ('use_depth', bool), ('max_age_ms', float))
+    ('cameras', str), ('image_transport', str), ('camera_name', str), ('use_sim_time', bool),
+    ('device', str), ('body_length_m', float), ('age_months', float), ('use_depth', bool),
+    ('max_age_ms', float))
 OVERLAY_PARAMETERS = (('image_transport', str), ('use_sim_time', bool))
 RVIZ_PARAMETERS = (('use_sim_time', bool),)
 
@@ -61,31 +64,64 @@ def given(context, parameters):
     return [values] if values else []
 
 
+def full_namespace(context):
+    """The namespace of the nodes as one path: '' or '/ward'."""
+    namespace = context.launch_configurations['namespace']
+    if not namespace.startswith('/'):
+        namespace = context.launch_configurations.get('ros_namespace', '') + '/' + namespace
+    return ''.join('/' + part for part in namespace.split('/') if part)
+
+
+def camera_topics(context, camera):
+    """A camera's topics by the names that the nodes have for them; '' is the only camera."""
+    topics = {}
+    for name in ('image', 'camera_info', 'depth'):
+        topic = context.launch_configurations[name]
+        if camera and '{camera}' not in topic:
+            raise ValueError(f'{name}: {topic!r} is one topic, and there are several cameras: '
+                             'write {camera} where their names belong')
+        if camera and not topic.startswith('/'):
+            topic = f'{full_namespace(context)}/{topic}'
+        topics[name] = topic.replace('{camera}', camera or 'camera')
+    return {**topics, 'image/compressed': topics['image'] + '/compressed'}
+
+
+def overlay_node(context, camera):
+    """Draws over the pictures of one camera, in a namespace of its own; '' is the only one."""
+    topics, start = camera_topics(context, camera), full_namespace(context)
+    poses = f'{start}/pose_node/{camera}' if camera else 'pose_node'
+    return Node(
+        package=PACKAGE, executable='overlay_node', name='overlay_node', output='screen',
+        namespace=f'{start}/{camera}' if camera else LaunchConfiguration('namespace'),
+        parameters=[context.launch_configurations['params_file'],
+                    *given(context, OVERLAY_PARAMETERS)],
+        remappings=[*((name, topics[name]) for name in ('image', 'image/compressed')),
+                    *((name, f'{poses}/{name}') for name in ('keypoints', 'keypoints_raw'))],
+        condition=IfCondition(LaunchConfiguration('overlay')))
+
+
 def make_nodes(context):
-    """The nodes, now that the arguments are known."""
+    """The nodes, now that the arguments are known; RViz shows the first camera."""
     params_file = context.launch_configurations['params_file']
     if not Path(params_file).is_file():
         raise FileNotFoundError(f'params_file: there is no file {params_file}')
-    image, namespace = LaunchConfiguration('image'), LaunchConfiguration('namespace')
-    pictures = [('image', image), ('image/compressed', [image, '/compressed'])]
+    namespace = LaunchConfiguration('namespace')
+    cameras = [name.strip() for name in context.launch_configurations['cameras'].split(',')]
+    start = f'{cameras[0]}/' if cameras[0] else ''
     return [
         Node(package=PACKAGE, executable='pose_node', name='pose_node', namespace=namespace,
              output='screen', parameters=[params_file, *given(context, POSE_PARAMETERS)],
-             remappings=[*pictures, *((name, LaunchConfiguration(name))
-                                      for name in ('camera_info', 'depth'))]),
-        Node(package=PACKAGE, executable='overlay_node', name='overlay_node',
-             namespace=namespace, output='screen',
-             parameters=[params_file, *given(context, OVERLAY_PARAMETERS)],
-             remappings=[*pictures, ('keypoints', 'pose_node/keypoints'),
-                         ('keypoints_raw', 'pose_node/keypoints_raw')],
-             condition=IfCondition(LaunchConfiguration('overlay'))),
+             remappings=[(f'{camera}/{name}' if camera else name, topic) for camera in cameras
+                         for name, topic in camera_topics(context, camera).items()]),
+        *(overlay_node(context, camera) for camera in cameras),
         Node(package='rviz2', executable='rviz2', name='rviz', namespace=namespace,
              parameters=given(context, RVIZ_PARAMETERS),
              arguments=['-d', PathJoinSubstitution([CONFIG, 'infant_pose.rviz']),
                         '-f', LaunchConfiguration('fixed_frame')],
-             remappings=[('/camera/image', image), ('/overlay_node/image', 'overlay_node/image'),
-                         ('/pose_node/markers', 'pose_node/markers'),
-                         ('/pose_node/keypoints', 'pose_node/keypoints')],
+             remappings=[('/camera/image', camera_topics(context, cameras[0])['image']),
+                         ('/overlay_node/image', f'{start}overlay_node/image'),
+                         ('/pose_node/markers', f'pose_node/{start}markers'),
+                         ('/pose_node/keypoints', f'pose_node/{start}keypoints')],
              condition=IfCondition(LaunchConfiguration('rviz')))]
 
 

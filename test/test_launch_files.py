@@ -44,14 +44,19 @@ def launch_file(request, monkeypatch):
     return request.param, runpy.run_path(str(ROOT / f'launch/{request.param}.launch.py'))
 
 
-def nodes_of(launch_file, params_file, **arguments):
-    """This package's nodes, by executable, as they are made with these arguments."""
+def all_nodes_of(launch_file, params_file, **arguments):
+    """Every node, as it is made with these arguments."""
     name, file_globals = launch_file
     values = {argument: '' for argument, _, _ in file_globals['ARGUMENTS']}
     context = types.SimpleNamespace(
         launch_configurations={**values, 'params_file': str(params_file), **arguments})
-    nodes = file_globals[FILES[name]](context)
-    return {node.options['executable']: node for node in nodes
+    return file_globals[FILES[name]](context)
+
+
+def nodes_of(launch_file, params_file, **arguments):
+    """This package's nodes, by executable."""
+    return {node.options['executable']: node
+            for node in all_nodes_of(launch_file, params_file, **arguments)
             if node.options['package'] == 'infant_pose_ros'}
 
 
@@ -126,11 +131,58 @@ def test_what_is_given_comes_after_params_file(launch_file, tmp_path):
 
 def test_every_topic_of_the_camera_can_be_named(launch_file, tmp_path):
     (tmp_path / 'own.yaml').touch()
-    node = nodes_of(launch_file, tmp_path / 'own.yaml').get('pose_node')
+    node = nodes_of(launch_file, tmp_path / 'own.yaml', image='/cot/image_raw',
+                    camera_info='/cot/info', depth='/cot/depth').get('pose_node')
     if node:                                 # which the other launch file includes
+        assert dict(node.options['remappings']) == {
+            'image': '/cot/image_raw', 'image/compressed': '/cot/image_raw/compressed',
+            'camera_info': '/cot/info', 'depth': '/cot/depth'}
+
+
+def test_one_camera_is_called_camera_in_the_default_topics(launch_file, tmp_path):
+    (tmp_path / 'own.yaml').touch()
+    defaults = {name: default for name, default, _ in launch_file[1]['ARGUMENTS']
+                if name in ('image', 'camera_info', 'depth')}
+    node = nodes_of(launch_file, tmp_path / 'own.yaml', **defaults).get('pose_node')
+    if node:
         topics = dict(node.options['remappings'])
-        for name in ('image', 'camera_info', 'depth'):
-            assert topics[name].arguments == (name,)
+        assert [topics[name] for name in ('image', 'camera_info', 'depth')] == [
+            '/camera/image', '/camera/camera_info', '/camera/depth']
+
+
+@pytest.mark.parametrize('namespace, start', [('', ''), ('ward', '/ward'), ('/a/b/', '/a/b')])
+def test_several_cameras_have_topics_and_an_overlay_each(
+        launch_file, tmp_path, namespace, start):
+    if launch_file[0] != 'infant_pose':
+        return
+    (tmp_path / 'own.yaml').touch()
+    pose, *overlays, rviz = all_nodes_of(
+        launch_file, tmp_path / 'own.yaml', cameras='left, right', image='/{camera}/image_raw',
+        camera_info='{camera}/info', depth='/{camera}/depth', namespace=namespace)
+    topics = dict(pose.options['remappings'])
+    assert len(topics) == 8
+    assert topics['right/image'] == '/right/image_raw'
+    assert topics['left/image/compressed'] == '/left/image_raw/compressed'
+    assert topics['left/camera_info'] == f'{start}/left/info'
+    assert given_to(pose)['cameras'] == ('cameras', str)
+    for camera, overlay in zip(('left', 'right'), overlays, strict=True):
+        # By its name params_file finds it.
+        assert overlay.options['name'] == 'overlay_node'
+        assert overlay.options['namespace'] == f'{start}/{camera}'
+        topics = dict(overlay.options['remappings'])
+        assert topics['image'] == f'/{camera}/image_raw'
+        assert topics['keypoints'] == f'{start}/pose_node/{camera}/keypoints'
+    shown = dict(rviz.options['remappings'])
+    assert shown['/pose_node/markers'] == 'pose_node/left/markers'
+    assert shown['/overlay_node/image'] == 'left/overlay_node/image'
+
+
+def test_one_topic_for_several_cameras_is_refused(launch_file, tmp_path):
+    if launch_file[0] == 'infant_pose':
+        (tmp_path / 'own.yaml').touch()
+        with pytest.raises(ValueError, match=r"image: '/cot/image' .* write \{camera\}"):
+            nodes_of(launch_file, tmp_path / 'own.yaml', cameras='left,right',
+                     image='/cot/image')
 
 
 def test_a_params_file_that_is_not_there_is_named(launch_file, tmp_path):
