@@ -53,10 +53,12 @@ class TransportWatch:
 
     def saw_camera_info(self, stamp_ns: int) -> int:
         """Note a CameraInfo; the number of pictures that it shows to be lost (0 or 1)."""
-        if not self._images or stamp_ns in self._images:
+        if not self._images:
             return 0
-        if stamp_ns <= self._images[-1] - RESTART_NS:
+        if stamp_ns <= self._images[-1] - RESTART_NS:   # also one that was there in the last loop
             self._behind.append(stamp_ns)
+            return 0
+        if stamp_ns in self._images:
             return 0
         if stamp_ns < self._images[-1]:
             return int(stamp_ns > self._images[0])

@@ -12,10 +12,12 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from infant_pose_ros.errors import SettingsError
-from infant_pose_ros.ros.qos import agreed_reliability, camera_info_qos, image_qos
+from infant_pose_ros.ros.qos import agreed_reliability, checked_overrides, image_qos
 
 #: How often the publishers' reliability is looked at, s.
 CHECK_PERIOD_S = 0.25
+#: CameraInfo messages kept while the node is busy: they are the witnesses of lost pictures.
+INFO_DEPTH = 200
 RELIABILITIES = ('auto', 'reliable', 'best_effort')
 _TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
 
@@ -79,10 +81,12 @@ class FollowingSubscription:
                 for info in self._node.get_publishers_info_by_topic(self.topic)]
 
     def _subscribe(self) -> None:
-        self._subscription = self._node.create_subscription(
-            self._message_type, self._name, self._on_message,
-            image_qos(self.reliability, self._depth), qos_overriding_options=QoSOverridingOptions(
-                (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)))
+        with checked_overrides(self.topic, 'subscription'):
+            self._subscription = self._node.create_subscription(
+                self._message_type, self._name, self._on_message,
+                image_qos(self.reliability, self._depth),
+                qos_overriding_options=QoSOverridingOptions(
+                    (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)))
 
     def _check(self) -> None:
         wanted = agreed_reliability(self._setting, self.offered())
@@ -118,7 +122,7 @@ class ImageInput:
                  on_camera_info: Callable[[CameraInfo], None] | None = None,
                  on_reopened: Callable[[], None] = lambda: None, depth: int = 1,
                  prefix: str = '', every_info: bool = False):
-        self._node, self._on_camera_info = node, on_camera_info
+        self._node = node
         self._images = FollowingSubscription(
             node, *((Image, f'{prefix}image') if transport == 'raw' else
                     (CompressedImage, f'{prefix}image/compressed')),
@@ -126,10 +130,9 @@ class ImageInput:
         self.topic = self._images.topic
         self._info_name = f'{prefix}camera_info'
         self.camera_info_topic = node.resolve_topic_name(self._info_name)
-        self._infos = FollowingSubscription(
-            node, CameraInfo, self._info_name, reliability, on_camera_info, depth=depth
-        ) if every_info else None
-        self._info_subscription = None
+        self._infos = None if on_camera_info is None else FollowingSubscription(
+            node, CameraInfo, self._info_name, reliability if every_info else 'auto',
+            on_camera_info, depth=depth if every_info else INFO_DEPTH)
 
     @property
     def reliability(self) -> ReliabilityPolicy:
@@ -141,19 +144,12 @@ class ImageInput:
         self._images.open()
         if self._infos is not None:
             self._infos.open()
-        elif self._on_camera_info is not None:
-            self._info_subscription = self._node.create_subscription(
-                CameraInfo, self._info_name, self._on_camera_info, camera_info_qos(),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def close(self) -> None:
         """Unsubscribe."""
         self._images.close()
         if self._infos is not None:
             self._infos.close()
-        if self._info_subscription is not None:
-            self._node.destroy_subscription(self._info_subscription)
-        self._info_subscription = None
 
     def offered(self) -> list[ReliabilityPolicy]:
         """Reliability of each of the image's publishers."""

@@ -15,7 +15,7 @@ from visualization_msgs.msg import MarkerArray
 from infant_pose_ros.ros.keypoints import encode_keypoints
 from infant_pose_ros.ros.markers import MarkerEncoder
 from infant_pose_ros.ros.poses import encode_poses, JointStateEncoder
-from infant_pose_ros.ros.qos import latched_qos, marker_qos, result_qos
+from infant_pose_ros.ros.qos import checked_overrides, latched_qos, marker_qos, result_qos
 from infant_pose_ros.ros.skeleton_info import encode_skeleton_info
 from infant_pose_ros.structures import FrameResult
 
@@ -44,9 +44,11 @@ class PoseOutputs:
                      self._markers, self._skeleton_info)
 
     def _publisher(self, message_type: type, name: str, qos: QoSProfile):
-        return self._node.create_lifecycle_publisher(
-            message_type, f'~/{self._prefix}{name}', qos,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        topic = f'~/{self._prefix}{name}'
+        with checked_overrides(self._node.resolve_topic_name(topic), 'publisher'):
+            return self._node.create_lifecycle_publisher(
+                message_type, topic, qos,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def publish(self, result: FrameResult, header: Header) -> None:
         """The answer for one frame; keypoints go first, as others wait for them."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from infant_pose_ros.errors import SettingsError
 
 
 def _profile(depth: int, reliability: ReliabilityPolicy,
@@ -33,17 +36,27 @@ def diagnostics_qos() -> QoSProfile:
     return _profile(10, ReliabilityPolicy.RELIABLE)
 
 
-def camera_info_qos() -> QoSProfile:
-    """For the CameraInfo subscription: small messages, which any publisher matches.
-
-    As many are kept as a busy node may fall behind: they are the witnesses of lost pictures.
-    """
-    return _profile(200, ReliabilityPolicy.BEST_EFFORT)
-
-
 def image_qos(reliability: ReliabilityPolicy, depth: int = 1) -> QoSProfile:
     """For the image subscription: the newest picture only, or `depth` of them."""
     return _profile(depth, reliability)
+
+
+@contextmanager
+def checked_overrides(topic: str, entity: str) -> Iterator[None]:
+    """For making a publisher or subscription that QoS overriding parameters may change.
+
+    Args:
+        topic: resolved. entity: 'publisher' or 'subscription'.
+
+    Raises:
+        SettingsError: one of them has a value that does not exist; rclpy names no topic.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if 'QoS override' not in str(error):
+            raise
+        raise SettingsError(f'qos_overrides.{topic}.{entity}: {error}') from error
 
 
 def agreed_reliability(setting: str, offered: Iterable[ReliabilityPolicy]) -> ReliabilityPolicy:
