@@ -8,7 +8,6 @@ from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.geometry.cameras import project, undistort_to_rays
 from infant_pose_ros.lifting import LiftRequest, PoseLifter
 from infant_pose_ros.models.checkpoints import Manifest
-from infant_pose_ros.models.lifter import Lifter
 from infant_pose_ros.structures import Camera, Pose2D
 
 SIZE_WH = (160, 120)
@@ -22,6 +21,13 @@ class ConstantLifter(nn.Module):
 
     def forward(self, x):
         return self.output_mm.expand(len(x), 48)
+
+
+class SwayingLifter(ConstantLifter):
+    """Its answer depends on what it sees."""
+
+    def forward(self, x):
+        return super().forward(x) + 5.0 * x.mean(dim=1, keepdim=True)
 
 
 def body_mm():
@@ -56,14 +62,18 @@ def test_lifting_puts_the_body_onto_its_rays():
 
 
 def test_poses_of_several_pictures_are_lifted_together_as_alone():
-    lifter = PoseLifter(Lifter(hidden=32).eval(), Manifest('x', 'lifter', 'martinez'))
-    keypoints_px = project(CAMERA, body_mm() / 1000 + (0.05, 0.02, 1.2))
+    body_m = body_mm() / 1000 + (0.05, 0.02, 1.2)
+    keypoints_px = project(CAMERA, body_m)
+    codec = LiftingCodec()
+    _, view = codec.encode_input(undistort_to_rays(CAMERA, keypoints_px))
+    lifter = PoseLifter(SwayingLifter(codec.encode_target(body_m, 0.6, view)),
+                        Manifest('x', 'lifter', 'martinez'))
     unusable = pose_at(np.full((16, 2), np.nan))
     requests = [
         LiftRequest([pose_at(keypoints_px), unusable], CAMERA, SIZE_WH, 0.6),
         LiftRequest([], CAMERA, SIZE_WH, []),
         LiftRequest([unusable], None, SIZE_WH, 0.6),
-        LiftRequest([pose_at(keypoints_px * 2), pose_at(keypoints_px)], None, (320, 240),
+        LiftRequest([pose_at(keypoints_px * [2.0, 1.5]), pose_at(keypoints_px)], None, (320, 240),
                     [0.5, 0.7])]
     together = lifter.lift_batch(requests)
     assert [[pose is not None for pose in poses] for poses in together] == [
