@@ -211,8 +211,7 @@ def failed_frame(error: str | None) -> Fault:
                      'cv_bridge')
     if 'out of memory' in text:
         return Fault(Severity.ERROR, 'gpu_out_of_memory',
-                     f"a frame failed: {text}: set gpu_oom_policy to 'cpu', lower max_infants or "
-                     'max_batch, or free memory of the GPU')
+                     f'a frame failed: {_with_gpu_mend(text)}')
     return Fault(Severity.ERROR, 'frame_failed', f'a frame failed: {text}')
 
 
@@ -252,10 +251,15 @@ def configure_fault(error: Exception) -> Fault:
             return Fault(Severity.ERROR, 'model_missing', text)
         return Fault(Severity.ERROR, 'model_damaged', text)
     if 'out of memory' in text:
-        return Fault(Severity.ERROR, 'gpu_out_of_memory',
-                     f"{text}: set device to cpu or gpu_oom_policy to 'cpu', or free memory of "
-                     'the GPU, and configure again')
+        return Fault(Severity.ERROR, 'gpu_out_of_memory', _with_gpu_mend(text))
     return Fault(Severity.ERROR, 'configure_failed', text)
+
+
+def _with_gpu_mend(text: str) -> str:
+    if 'gpu_oom_policy' in text:
+        return text
+    return (f"{text}: set gpu_oom_policy to 'cpu', lower max_infants or max_batch, or free memory "
+            'of the GPU')
 
 
 def transition_fault(label: str) -> Fault:
@@ -271,10 +275,10 @@ def fallback_faults(fallback: str) -> Iterator[Fault]:
 
 
 def worker_ended() -> Fault:
-    """The worker's thread is gone, and with it every answer."""
+    """The worker's thread ended, and with it the frame in work."""
     return Fault(Severity.ERROR, 'worker_ended',
-                 'the worker thread ended, see the log, and was started again: report it; if no '
-                 'answers come, deactivate and activate the node')
+                 'the worker thread ended and was started again: the log says what it died of; '
+                 'deactivate and activate the node if no answers come')
 
 
 def unknown_parameter_faults(unknown: Sequence[str], known: Iterable[str] = ()
