@@ -98,7 +98,10 @@ def used(probe, node, namespace):
              'subscribe': watcher.get_subscriber_names_and_types_by_node,
              'reply': watcher.get_service_names_and_types_by_node,
              'request': watcher.get_client_names_and_types_by_node}
-    return {kind: {name for name, _ in ask(node, namespace)} for kind, ask in asked.items()}
+    try:
+        return {kind: {name for name, _ in ask(node, namespace)} for kind, ask in asked.items()}
+    except RuntimeError:        # not found yet
+        return {}
 
 
 def once_known(look, expected, timeout_s=30.0):
