@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import contextlib
 from dataclasses import dataclass
 import gc
 import itertools
+import threading
 from typing import NamedTuple
 import warnings
 
@@ -27,6 +28,9 @@ from infant_pose_ros.structures import Detection, Pose2D
 
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
+#: Held while PyTorch's state is not its usual one.
+_TRACING = threading.Lock()
+
 
 class _Traced(nn.Module):
     """A module that runs on the CPU as TorchScript, traced once for each picture size.
@@ -43,11 +47,27 @@ class _Traced(nn.Module):
         """What the module answers for (N, C, H, W)."""
         key = tuple(x.shape[1:])
         if key not in self._traces:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _own_compilation_unit():
                 warnings.simplefilter('ignore')     # constants in the trace are intended
                 trace = torch.jit.trace(self.module, x, strict=False, check_trace=False)
                 self._traces[key] = torch.jit.freeze(trace)
         return self._traces[key](x)
+
+
+@contextlib.contextmanager
+def _own_compilation_unit() -> Iterator[None]:
+    """Let a trace go with the last of its users.
+
+    PyTorch keeps what all traces are made of, frozen weights too, in one unit that lives as long
+    as the process: it would grow by all the weights whenever the models are loaded anew.
+    """
+    state = torch.jit._state
+    with _TRACING:
+        shared, state._python_cu = state._python_cu, torch._C.CompilationUnit()
+        try:
+            yield
+        finally:
+            state._python_cu = shared
 
 
 class Detector:
