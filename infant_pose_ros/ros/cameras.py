@@ -44,12 +44,14 @@ class TransportWatch:
         self._images: deque[int] = deque(maxlen=MAX_STAMPS)
         # Far behind the images: the first to know that the stamps jump back.
         self._behind: deque[int] = deque(maxlen=MAX_BEHIND)
+        self._has_jumped = False        # so what lies before the first image may well be lost
 
     def restart(self) -> None:
         """Forget all stamps: the subscription was made anew."""
         self._waiting.clear()
         self._images.clear()
         self._behind.clear()
+        self._has_jumped = False
 
     def saw_camera_info(self, stamp_ns: int) -> int:
         """Note a CameraInfo; the number of pictures that it shows to be lost (0 or 1)."""
@@ -61,7 +63,7 @@ class TransportWatch:
         if stamp_ns in self._images:
             return 0
         if stamp_ns < self._images[-1]:
-            return int(stamp_ns > self._images[0])
+            return int(stamp_ns > self._images[0] or self._has_jumped)
         if stamp_ns not in self._waiting:
             self._waiting.append(stamp_ns)
         return 0
@@ -73,6 +75,7 @@ class TransportWatch:
             lost, begun = len(self._waiting), tuple(self._behind)
             self.restart()
             self._waiting.extend(begun)
+            self._has_jumped = True
         self._images.append(stamp_ns)
         lost += sum(waiting < stamp_ns for waiting in self._waiting)
         later = [waiting for waiting in self._waiting if waiting > stamp_ns]

@@ -6,7 +6,7 @@ from collections import defaultdict
 import dataclasses
 from typing import Any
 
-from infant_pose_ros.ros.soak_judging import age_drift, Growth, Recovery
+from infant_pose_ros.ros.soak_judging import age_drift, Growth, Life, Recovery
 from infant_pose_ros.ros.soak_run import Record
 
 
@@ -101,11 +101,15 @@ def report_json(record: Record) -> dict[str, Any]:
         'age_p50_ms_first_last': age_drift(record.ages),
         'processes': [{**dataclasses.asdict(growth), 'growth': growth.share}
                       for growth in record.growths()],
-        'lives': [{'node': life.node, 'samples': len(life.samples),
-                   'seconds': life.samples[-1].at_s - life.samples[0].at_s,
-                   'memory_mb': [round(life.samples[0].memory_mb, 1),
-                                 round(life.samples[-1].memory_mb, 1)]}
-                  for life in record.lives if life.samples]}
+        'lives': [_life(life, record.begun_at_s) for life in record.lives if life.samples]}
+
+
+def _life(life: Life, begun_at_s: float) -> dict[str, Any]:
+    """Every sample of a process, in columns; times since the run began."""
+    columns = {name: [round(getattr(sample, name), 2) for sample in life.samples]
+               for name in ('memory_mb', 'shared_mb', 'threads', 'files', 'cpu_s')}
+    return {'node': life.node, **columns,
+            'at_s': [round(sample.at_s - begun_at_s, 1) for sample in life.samples]}
 
 
 def _account(account) -> dict[str, Any]:

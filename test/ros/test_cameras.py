@@ -130,3 +130,11 @@ def test_what_is_lost_where_the_stamps_jump_back_is_counted():
     assert watch.saw_image(33 * MS) == 2
     assert watch.saw_camera_info(66 * MS) == 0
     assert watch.saw_image(66 * MS) == 0
+
+
+def test_camera_info_that_comes_after_a_jump_counts_as_well():
+    watch = TransportWatch()
+    watch.saw_image(9000 * MS)
+    assert watch.saw_image(66 * MS) == 0
+    assert watch.saw_camera_info(33 * MS) == 1
+    assert watch.saw_camera_info(66 * MS) == 0
