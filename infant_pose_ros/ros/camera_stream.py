@@ -147,7 +147,6 @@ class CameraStream:
         self.health.restart(time.monotonic())
         self._transport_watch.restart()
         self._was_waited = False
-        self._num_skipped = self._num_uncertain = 0
         if self._depth is not None:
             self._depth.open()
         self._input.open()
@@ -186,9 +185,9 @@ class CameraStream:
         frame.depth = companions.get('depth')
         if companions.get('camera_info') is not None:
             frame.camera, = companions['camera_info']
-        elif self._settings.deterministic and self._camera.arrives:
+        elif self._settings.deterministic:
             frame.camera = self._camera.camera
-            self._num_uncertain += 1
+            self._num_uncertain += frame.camera is not None
         self._worker.offer(self.name, frame)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
@@ -276,6 +275,7 @@ class CameraStream:
 
     def begin_anew(self) -> None:
         """Forget what was seen; the pipeline's part is the caller's."""
+        self._num_skipped = self._num_uncertain = 0
         self._outputs.reset()
         self._space.restart(Space.before_pictures(self._settings))
 

@@ -99,3 +99,5 @@ def test_a_picture_without_its_camera_info_is_answered_in_its_turn_and_told_of(p
     assert [stamp_to_ns(answer.header.stamp) for answer in answers] == [
         FIRST_NS + frame * STEP_NS for frame in range(NUM_FRAMES)]
     assert 'no_exact_camera_info' in player.values()['faults'].split(',')
+    assert player.probe.call(Trigger, '/pose_node/reset').success
+    assert 'no_exact_camera_info' not in player.values()['faults'].split(',')
