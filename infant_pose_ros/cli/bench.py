@@ -16,12 +16,18 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+from infant_pose_ros.cli.bench_cameras import (
+    bench_cameras,
+    cameras_table,
+    MOST_PICTURES,
+    parse_counts,
+)
 from infant_pose_ros.cli.bench_filters import bench_filters
 from infant_pose_ros.cli.settings import add_settings_arguments, settings_from_arguments
 from infant_pose_ros.config import PipelineSettings
 from infant_pose_ros.errors import InfantPoseError, InvalidInputError
 from infant_pose_ros.evaluation.summary import summary_table
-from infant_pose_ros.media.sources import bundled_clip, open_source, SourceFrame
+from infant_pose_ros.media.sources import bundled_clip, FrameSource, open_source, SourceFrame
 from infant_pose_ros.pipeline import PosePipeline
 from infant_pose_ros.structures import Camera
 
@@ -43,6 +49,8 @@ def add_parser(subparsers) -> None:
                         help='frames for the pipeline; 0, the default, takes all')
     parser.add_argument('--camera', metavar='YAML', type=Path,
                         help='camera_info file; default: the one beside the source')
+    parser.add_argument('--cameras', metavar='N,N', default='',
+                        help="compare numbers of cameras that share the networks: '1,2,4'")
     parser.add_argument('--json', metavar='PATH', type=Path, help='write the numbers there too')
     parser.add_argument('--nodes', action=argparse.BooleanOptionalAction, default=None,
                         help='measure the nodes over DDS; default: where rclpy is installed')
@@ -59,23 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.frames < 0:
         raise InvalidInputError(f'--frames: must be 0 (all) or more, got {arguments.frames}')
+    counts = parse_counts(arguments.cameras)
     settings = settings_from_arguments(arguments)
     source_given = arguments.source or str(bundled_clip())
     with open_source(source_given) as source:
         if source.is_live and not arguments.frames:
             raise InvalidInputError('--frames: a webcam has no end; say how many frames')
-        camera_path = arguments.camera or source.camera_info_path
-        camera = Camera.from_camera_info_yaml(camera_path) if camera_path else None
         with PosePipeline.from_settings(settings) as pipeline:
-            pipeline.warm_up(source.size_wh)
-            detector_ms = _detector_ms(source, pipeline, settings)
-            frames = itertools.islice(source, arguments.frames or None)
-            total = arguments.frames or source.num_frames
-            with tqdm(frames, total=total, unit='frame', desc=source.name,
-                      disable=arguments.quiet) as progress:
-                measured = bench_pipeline(progress, pipeline, camera)
-        result = {'source': source.name, 'size_wh': list(source.size_wh), **measured}
-    result['detector_alone_ms'] = detector_ms
+            result = _measured(source, pipeline, settings, counts, arguments)
     result['filters_ms'] = bench_filters(settings)
     has_ros = importlib.util.find_spec('rclpy') is not None
     if arguments.nodes or (arguments.nodes is None and has_ros):
@@ -84,6 +83,26 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _write_json(arguments.json, result)
     return 0
+
+
+def _measured(source: FrameSource, pipeline: PosePipeline, settings: PipelineSettings,
+              counts: tuple[int, ...], arguments: argparse.Namespace) -> dict:
+    """What the pipeline alone takes, for one camera and for as many as asked for."""
+    camera_path = arguments.camera or source.camera_info_path
+    camera = Camera.from_camera_info_yaml(camera_path) if camera_path else None
+    pipeline.warm_up(source.size_wh)
+    detector_ms = _detector_ms(source, pipeline, settings)
+    frames = itertools.islice(source, arguments.frames or None)
+    total = arguments.frames or source.num_frames
+    with tqdm(frames, total=total, unit='frame', desc=source.name,
+              disable=arguments.quiet) as progress:
+        measured = bench_pipeline(progress, pipeline, camera)
+    result = {'source': source.name, 'size_wh': list(source.size_wh), **measured,
+              'detector_alone_ms': detector_ms}
+    if counts:
+        clip = list(itertools.islice(source, arguments.frames or MOST_PICTURES))
+        result['cameras'] = bench_cameras(clip, pipeline, settings, counts, camera)
+    return result
 
 
 def bench_pipeline(source_frames: Iterable[SourceFrame], pipeline: PosePipeline,
@@ -187,6 +206,8 @@ def bench_table(result: dict) -> str:
         f'{result["looks"]} answers of the detector',
         f'device      {result["device"]}, {result["precision"]}, {result["num_threads"]} threads',
         f'models      {", ".join(result["models"].values())}']
+    if 'cameras' in result:
+        lines += ['', cameras_table(result['cameras'])]
     if 'filters_ms' in result:
         lines += ['', f'{"filters, ms a frame":<24}{"1 infant":>9}{"8":>9}']
         lines += [f'{name:<24}{spent[1]:>9.2f}{spent[8]:>9.2f}'

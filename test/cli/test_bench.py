@@ -89,12 +89,15 @@ def weights(tiny_checkpoints):
 def test_bench_of_a_clip_writes_json(clip, weights, tmp_path, capsys):
     path = tmp_path / 'deep' / 'bench.json'
     assert cli.main(['bench', '--source', str(clip), '--frames', '3', '--json', str(path),
-                     '--no-nodes', '--quiet', '--device', 'cpu', *weights]) == 0
+                     '--no-nodes', '--quiet', '--device', 'cpu', '--cameras', '1,2',
+                     *weights]) == 0
     result = json.loads(path.read_text())
     assert (result['source'], result['frames'], result['size_wh']) == ('clip', 3, [64, 48])
     assert set(result['stages_ms']) == {'detect', 'pose', 'lift', 'filter', 'total'}
     assert result['detector_alone_ms']['median'] > 0
     assert result['models']['detector'] == 'tiny detector'
+    assert [one['fairness'] for one in result['cameras'].values()] == [1.0, 1.0]
+    assert result['cameras']['2']['frames'] == 2 * result['cameras']['1']['frames']
     assert 'frames/s' in capsys.readouterr().out
 
 
@@ -117,7 +120,7 @@ def test_all_frames_by_default_and_nodes_with_the_same_settings(
 
 def test_bad_arguments_end_with_one_line(clip, weights, tmp_path, capsys):
     for words, reason in (
-            (['--frames', '-1'], '--frames'),
+            (['--frames', '-1'], '--frames'), (['--cameras', '0'], '--cameras'),
             (['--source', str(tmp_path / 'gone.mp4')], 'gone.mp4'),
             (['--pose-weights', str(tmp_path / 'gone.safetensors')], 'gone.safetensors')):
         assert cli.main(['bench', '--source', str(clip), '--no-nodes', '--quiet',
