@@ -19,6 +19,8 @@ from infant_pose_ros.text_files import read_yaml, shown, shown_names
 
 #: A region of interest has at least this share of the picture's width and height.
 SMALLEST_ROI = 0.05
+#: pose_node's settings that a camera among several may have of its own, `<camera>.<setting>`.
+OWN_SETTINGS = ('body_length_m', 'age_months', 'mattress_distance_m', 'roi', 'max_infants')
 #: What a camera may be called: it stands in topic names.
 CAMERA_NAME = re.compile(r'[A-Za-z](_?[A-Za-z0-9])*')
 #: A text setting may have so many characters: a path has less.

@@ -14,6 +14,7 @@ from infant_pose_ros.config import (
     CameraNodeSettings,
     check_value,
     OverlayNodeSettings,
+    OWN_SETTINGS,
     parse_cameras,
     PoseNodeSettings,
     Settings,
@@ -29,8 +30,6 @@ PARAMETERS_KEY = 'ros__parameters'
 #: Parameters that every ROS node has.
 OF_EVERY_NODE = ('use_sim_time', 'start_type_description_service')
 FOREIGN_PREFIXES = ('qos_overrides.',)
-#: pose_node's parameters that each of its cameras may have of its own, `<camera>.<name>`.
-OF_EACH_CAMERA = ('body_length_m', 'age_months', 'mattress_distance_m', 'roi', 'max_infants')
 #: Parameters that name a file which must be there.
 FILES = ('detector_weights', 'pose_weights', 'lifter_weights', 'camera_info')
 
@@ -188,7 +187,7 @@ def _is_known(name: str, settings: type[Settings], entries: list[Entry]) -> bool
     if name in {spec.name for spec, _ in settings.specs()}:
         return True
     camera, _, own = name.rpartition('.')
-    return settings is PoseNodeSettings and own in OF_EACH_CAMERA and camera in _cameras(entries)
+    return settings is PoseNodeSettings and own in OWN_SETTINGS and camera in _cameras(entries)
 
 
 def _cameras(entries: list[Entry]) -> tuple[str, ...]:

@@ -9,12 +9,9 @@ from typing import Any
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
-from infant_pose_ros.config import parse_cameras, PoseNodeSettings
+from infant_pose_ros.config import OWN_SETTINGS, parse_cameras, PoseNodeSettings
 from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.ros.parameters import declare_settings, descriptor_for
-
-#: What a camera among several may have of its own, as `<name>.<setting>`.
-OWN_SETTINGS = ('body_length_m', 'age_months', 'mattress_distance_m', 'roi', 'max_infants')
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,19 @@ def test_a_gpu_that_is_asked_for_and_is_not_there_is_an_error():
     assert finding.level is Level.ERROR and 'cuda:99' in finding.text
 
 
+@pytest.mark.parametrize(('free_mb', 'level'), [(20000, Level.OK), (500, Level.WARN)])
+def test_a_gpu_that_is_there(monkeypatch, free_mb, level):
+    torch = torch_stand_in(is_available=True)
+    torch.cuda.mem_get_info = lambda index: (free_mb * 1e6, 24000e6)
+    torch.cuda.get_device_name = lambda index: f'GPU number {index}'
+    modules = {'torch': torch, 'infant_pose_ros.inference': SimpleNamespace(
+        resolve_device=lambda device: device)}
+    monkeypatch.setattr(installation.importlib, 'import_module', modules.__getitem__)
+    finding = only(installation.gpu_findings(PipelineSettings(device='cuda:1')))
+    assert finding.level is level
+    assert f'cuda:1: GPU number 1, {free_mb} of 24000 MB free, CUDA 13.0' in finding.text
+
+
 def test_missing_weights_are_an_error(tmp_path):
     finding = installation.weights_finding(str(tmp_path / 'gone.safetensors'), 'pose')
     assert finding.level is Level.ERROR
