@@ -15,6 +15,8 @@ from infant_pose_ros.errors import InvalidInputError
 MAX_TEXT_BYTES = 1_000_000
 #: An error shows so many characters of a value.
 SHOWN_CHARACTERS = 80
+#: So many characters of a library's own error stand in one of ours.
+MAX_LINE = 300
 #: What PyYAML lets through where a tag doesn't fit its value, or a value nests too deeply.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError,
                 ArithmeticError, RecursionError)
@@ -66,6 +68,12 @@ def shown_names(names: Iterable[Any]) -> str:
     return ', '.join(words[:5]) + (f' and {len(words) - 5} more' if len(words) > 5 else '')
 
 
+def one_line(error: Exception) -> str:
+    """The text of an error without line breaks, not too long; its type where it has none."""
+    text = ' '.join(str(error).split()) or type(error).__name__
+    return text if len(text) <= MAX_LINE else f'{text[:MAX_LINE]}...'
+
+
 def read_text(path: str | Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
     """The text of a UTF-8 file.
 
@@ -82,7 +90,7 @@ def read_text(path: str | Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
     except InvalidInputError:
         raise
     except (OSError, ValueError, RuntimeError) as error:     # a NUL in the name, a loop of links
-        raise InvalidInputError(f'can not be read: {_one_line(error)}') from error
+        raise InvalidInputError(f'can not be read: {one_line(error)}') from error
     if len(data) > max_bytes:
         raise InvalidInputError(
             f'is larger than {max_bytes} bytes, the most that such a file may have')
@@ -104,7 +112,7 @@ def parse_yaml(text: str) -> Any:
     except RecursionError as error:
         raise InvalidInputError('can not be read: nested too deeply') from error
     except _YAML_ERRORS as error:
-        raise InvalidInputError(f'can not be read: {_one_line(error)}') from error
+        raise InvalidInputError(f'can not be read: {one_line(error)}') from error
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -129,7 +137,7 @@ def parse_json(text: str) -> Any:
     except InvalidInputError:
         raise
     except ValueError as error:
-        raise InvalidInputError(f'no JSON: {_one_line(error)}') from error
+        raise InvalidInputError(f'no JSON: {one_line(error)}') from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -139,8 +147,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidInputError(f'{shown(twice)} stands there twice: remove one')
     return content
-
-
-def _one_line(error: Exception) -> str:
-    text = ' '.join(str(error).split())
-    return text if len(text) <= 300 else f'{text[:300]}...'

@@ -8,6 +8,7 @@ import pytest
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.text_files import (
     MAX_TEXT_BYTES,
+    one_line,
     parse_json,
     parse_yaml,
     read_text,
@@ -113,3 +114,9 @@ def test_values_are_shown_short():
         deep = deep.pop()
     assert shown_names(['b', 'a', 3, 'x y']) == "'x y', 3, a, b"
     assert shown_names(range(9)) == '0, 1, 2, 3, 4 and 4 more'
+
+
+def test_errors_of_libraries_become_one_line():
+    assert one_line(ValueError('a\n  b')) == 'a b'
+    assert one_line(MemoryError()) == 'MemoryError'
+    assert one_line(OSError('x' * 10_000)) == 'x' * 300 + '...'

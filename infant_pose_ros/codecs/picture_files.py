@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from infant_pose_ros.errors import EncodingError
+from infant_pose_ros.text_files import one_line
 
 #: No picture may have more pixels than one of 8K UHD (7680 x 4320), or a longer side than this.
 MAX_PICTURE_PIXELS = 7680 * 4320
@@ -60,7 +61,7 @@ def decode_picture(data: bytes, what: str) -> np.ndarray:
     try:
         image_bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
     except (cv2.error, MemoryError) as error:
-        raise EncodingError(f'{what}: OpenCV can not decode it: {_one_line(error)}') from error
+        raise EncodingError(f'{what}: OpenCV can not decode it: {one_line(error)}') from error
     # Turned upright, where the file says how it was held, it has the other size.
     if image_bgr is None or image_bgr.shape[:2] not in ((height, width), (width, height)):
         raise _not_whole(what, data)
@@ -84,7 +85,7 @@ def read_picture(path: Path) -> np.ndarray:
     except (OSError, ValueError) as error:
         if isinstance(error, EncodingError):
             raise
-        raise EncodingError(f'{path}: can not be read: {_one_line(error)}') from error
+        raise EncodingError(f'{path}: can not be read: {one_line(error)}') from error
 
 
 def _announced_size(data: bytes, what: str) -> tuple[int, int]:
@@ -95,7 +96,9 @@ def _announced_size(data: bytes, what: str) -> tuple[int, int]:
             (width, height), is_jpeg = picture.size, picture.format in ('JPEG', 'MPO')
             begin = stream.tell()       # of a JPEG: behind the headers of its picture
     except Image.DecompressionBombError as error:
-        raise EncodingError(f'{what}: is too large: {_one_line(error)}') from error
+        raise EncodingError(
+            f'{what}: is too large: at most {MAX_PICTURE_PIXELS} pixels are taken; publish or '
+            'store a smaller picture') from error
     except _HEADER_ERRORS as error:
         raise _not_whole(what, data) from error
     check_picture_size(what, width, height)
@@ -108,7 +111,3 @@ def _announced_size(data: bytes, what: str) -> tuple[int, int]:
 def _not_whole(what: str, data: bytes) -> EncodingError:
     return EncodingError(f'{what}: {len(data)} bytes are no complete JPEG or PNG picture; '
                          'publish or store one of these')
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())[:200]

@@ -1,15 +1,25 @@
-"""Reading what others wrote: json and MATLAB files, with errors that name the file."""
+"""Reading what others wrote: json, MATLAB and .npz files, with errors that name the file."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import json
 from pathlib import Path
 import struct
+import zipfile
 import zlib
 
 import numpy as np
 
 from infant_pose_ros.errors import DatasetError
+from infant_pose_ros.text_files import one_line
+
+#: An .npz file may hold so many bytes once unpacked: the truth of days.
+MAX_ARRAY_BYTES = 2_000_000_000
+#: What reading a damaged .npz, or one of another form, may raise.
+ARRAY_ERRORS = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError,
+                ArithmeticError, RuntimeError, MemoryError, SyntaxError, NotImplementedError,
+                zipfile.BadZipFile, zlib.error, struct.error)
 
 
 def read_json(path: Path, kind: type, form: str):
@@ -27,7 +37,7 @@ def read_json(path: Path, kind: type, form: str):
         raise DatasetError(
             f'{path}: expected {form}, but the file can not be opened ({error.strerror}); '
             'fetch it again or correct the folder') from error
-    except ValueError as error:  # json's and UTF-8's own errors
+    except (ValueError, RecursionError) as error:  # json's and UTF-8's own errors
         raise DatasetError(
             f'{path}: expected {form}, found no valid json ({error}); fetch it again') from error
     if not isinstance(content, kind):
@@ -63,6 +73,39 @@ def read_mat(path: Path, *names: str) -> tuple[np.ndarray, ...]:
                 f'{path}: expected the variable {name}, found only others; take the file of the '
                 'original set')
     return tuple(content[name] for name in names)
+
+
+def read_arrays(path: str | Path, names: Iterable[str],
+                optional: Iterable[str] = ()) -> dict[str, np.ndarray]:
+    """Arrays of a .npz file; nothing in it is unpickled, and nothing beyond the names is read.
+
+    Args:
+        optional: names that may be missing.
+
+    Raises:
+        ValueError: missing, damaged, larger than `MAX_ARRAY_BYTES` once unpacked, or without one
+            of the names; the message, in one line, doesn't name the path.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError('is no file')
+        with zipfile.ZipFile(path) as packed:
+            size = sum(each.file_size for each in packed.infolist())
+        if size > MAX_ARRAY_BYTES:
+            raise ValueError(f'holds {size} bytes once unpacked; at most {MAX_ARRAY_BYTES} are '
+                             'taken')
+        with np.load(path, allow_pickle=False) as content:
+            missing = [name for name in names if name not in content]
+            if missing:
+                raise ValueError(f'lacks an array: {", ".join(missing)}')
+            arrays = {name: content[name] for name in (*names, *optional) if name in content}
+    except ARRAY_ERRORS as error:
+        raise ValueError(one_line(error)) from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):       # an entry that isn't one comes as bytes
+            raise ValueError(f'{name} is no array')
+    return arrays
 
 
 def number_array(where: str, value, shape: tuple[int, ...], form: str) -> np.ndarray:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-import zipfile
-import zlib
 
-import cv2
 import numpy as np
 
-from infant_pose_ros.data.files import read_json
-from infant_pose_ros.errors import DatasetError
+from infant_pose_ros.codecs.picture_files import read_picture
+from infant_pose_ros.data.files import read_arrays, read_json
+from infant_pose_ros.errors import DatasetError, EncodingError
 
 _KEYS = ('keypoints_px', 'keypoints_m', 'visible', 'box_xyxy', 'body_length_m', 'intrinsics')
 #: Columns that older sets don't have.
@@ -25,10 +23,10 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         DatasetError: the file is missing or no picture.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DatasetError(f'{path}: missing or not a picture')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    try:
+        return read_picture(path)
+    except EncodingError as error:
+        raise DatasetError(f'{error}; missing or not a picture') from error
 
 
 def read_shard(shard: Path) -> dict[str, np.ndarray]:
@@ -39,10 +37,8 @@ def read_shard(shard: Path) -> dict[str, np.ndarray]:
     """
     path = shard / 'labels.npz'
     try:
-        with np.load(path, allow_pickle=False) as labels:
-            rows = {key: labels[key] for key in _KEYS + _LATER_KEYS
-                    if key in _KEYS or key in labels}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        rows = read_arrays(path, _KEYS, _LATER_KEYS)
+    except ValueError as error:
         raise DatasetError(
             f'{path}: damaged: {error}; delete the shard and make it again') from error
     for key in _LATER_KEYS:

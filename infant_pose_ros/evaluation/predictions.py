@@ -8,11 +8,10 @@ import hashlib
 import json
 from pathlib import Path
 import re
-import zipfile
-import zlib
 
 import numpy as np
 
+from infant_pose_ros.data.files import read_arrays
 from infant_pose_ros.errors import DatasetError
 from infant_pose_ros.skeleton import NUM_KEYPOINTS
 
@@ -23,8 +22,6 @@ STORE_EVERY = 100
 
 _SHAPES = {'keypoints_px': (NUM_KEYPOINTS, 2), 'score': (NUM_KEYPOINTS,), 'box_xyxy': (4,),
            'box_score': (), 'keypoints_m': (NUM_KEYPOINTS, 3)}
-#: What reading a damaged .npz, or one of another form, may raise.
-LOAD_ERRORS = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 def save_arrays(path: Path, **arrays: object) -> None:
@@ -84,12 +81,12 @@ class Predictions:
             DatasetError: the file is missing, damaged or of another form.
         """
         try:
-            with np.load(path, allow_pickle=False) as content:
-                return (cls(**{spec.name: content[spec.name] for spec in fields(cls)}),
-                        int(content['done']))
+            content = read_arrays(path, [*(spec.name for spec in fields(cls)), 'done'])
+            done = int(content.pop('done'))
+            return cls(**content), done
         except DatasetError as error:
             raise DatasetError(f'{path}: {error}') from error
-        except LOAD_ERRORS as error:
+        except (ValueError, TypeError) as error:
             raise DatasetError(f'{path}: no predictions of `infant-pose evaluate` ({error}); '
                                'delete the file and evaluate again') from error
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from infant_pose_ros.config import PipelineSettings
+from infant_pose_ros.data.files import read_arrays
 from infant_pose_ros.data.mini_rgbd import CAMERA, MiniRgbdVideo, SIZE_WH, SPLITS
 from infant_pose_ros.data.stills import read_image
 from infant_pose_ros.errors import DatasetError
-from infant_pose_ros.evaluation.predictions import key_of, LOAD_ERRORS, save_arrays
+from infant_pose_ros.evaluation.predictions import key_of, save_arrays
 from infant_pose_ros.filtering.scale import BodyScales
 from infant_pose_ros.filtering.tracks import PoseTracker, seen_keypoints, TrackEstimate
 from infant_pose_ros.following import MIN_SEEN_KEYPOINTS
@@ -210,14 +211,13 @@ def load_recording(path: Path) -> Recording:
         DatasetError: the file is missing, damaged or of another form.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in _STORED}
-    except LOAD_ERRORS as error:
+        arrays = read_arrays(path, _STORED)
+        numbers = {'number': int(arrays['number']),
+                   'body_length_m': float(arrays['body_length_m'])}
+    except (ValueError, TypeError) as error:
         raise DatasetError(f'{path}: no readings of `infant-pose evaluate --temporal` ({error}); '
                            'delete the file and evaluate again') from error
-    return Recording(**{**arrays, 'number': int(arrays['number']),
-                        'body_length_m': float(arrays['body_length_m'])},
-                     stamps_s=arrays['times_s'])
+    return Recording(**{**arrays, **numbers}, stamps_s=arrays['times_s'])
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-import zipfile
-import zlib
 
 import numpy as np
 
+from infant_pose_ros.data.files import read_arrays
 from infant_pose_ros.errors import DatasetError, InvalidInputError
 from infant_pose_ros.skeleton import NUM_KEYPOINTS
 from infant_pose_ros.structures import checked_array
@@ -60,24 +59,17 @@ class ClipTruth:
 
     @classmethod
     def load(cls, path: str | Path) -> ClipTruth:
-        """Read what `save` wrote; nothing in the file is executed.
+        """Read what `save` wrote; nothing in the file is unpickled.
 
         Raises:
             DatasetError: the file is missing, damaged, lacks an array or holds a bad one.
         """
         try:
-            with np.load(path, allow_pickle=False) as content:
-                return cls(**{field.name: content[field.name] for field in fields(cls)})
-        except KeyError as error:
+            return cls(**read_arrays(path, [field.name for field in fields(cls)]))
+        except ValueError as error:     # an InvalidInputError is one, too
             raise DatasetError(
-                f'truth file {path}: lacks an array: {error.args[0]}; expected '
+                f'truth file {path}: {error}; expected a .npz file with '
                 f'{", ".join(field.name for field in fields(cls))}') from error
-        except InvalidInputError as error:
-            raise DatasetError(f'truth file {path}: {error}') from error
-        except (OSError, EOFError, ValueError, TypeError, AttributeError,
-                zipfile.BadZipFile, zlib.error) as error:
-            raise DatasetError(
-                f'truth file {path}: can not be read as a .npz file: {error}') from error
 
     def save(self, path: str | Path) -> None:
         """Write a compressed .npz at exactly `path`; coordinates are kept as float32."""

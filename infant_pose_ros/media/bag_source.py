@@ -11,7 +11,7 @@ import numpy as np
 
 from infant_pose_ros.codecs.camera_infos import decode_camera_info
 from infant_pose_ros.codecs.image_messages import decode_compressed, decode_image
-from infant_pose_ros.errors import EncodingError, InfantPoseError, SourceError
+from infant_pose_ros.errors import EncodingError, InfantPoseError, InvalidInputError, SourceError
 from infant_pose_ros.media.bags import Bag, NS_PER_S, stamp_ns
 from infant_pose_ros.media.sources import DEFAULT_RATE_HZ, FrameSource, SourceFrame
 from infant_pose_ros.structures import Camera
@@ -47,6 +47,8 @@ class BagSource(FrameSource):
         """Choose the topic, and learn size, rate and camera."""
         self.topic = _chosen_topic(self._bag, topic)
         pictures = list(islice(self._bag.messages([self.topic]), _RATE_PICTURES))
+        if not pictures:
+            self._bag.first(self.topic)     # says what is wrong
         first = pictures[0][2]
         height, width = self._decode(first, 0).shape[:2]
         super().__init__(name, self._fps or _rate_hz([stamp_ns(m) for _, _, m in pictures]),
@@ -108,7 +110,13 @@ def _camera_of(bag: Bag, topic: str, frame_id: str) -> Camera | None:
     for name in sorted(infos, key=lambda name: name != beside):
         info = bag.first(name)
         if name == beside or info.header.frame_id == frame_id:
-            return decode_camera_info(info) if any(info.k) else None
+            if not any(info.k):
+                return None
+            try:
+                return decode_camera_info(info)
+            except InvalidInputError as error:
+                raise SourceError(f'source {bag.path}: {name}: {error}; record it again, or give '
+                                  'the calibration as a file') from error
     return None
 
 

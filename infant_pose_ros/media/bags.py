@@ -8,6 +8,7 @@ import sqlite3
 from typing import Any
 
 from infant_pose_ros.errors import MissingDependencyError, SourceError
+from infant_pose_ros.text_files import one_line
 
 BAG_SUFFIXES = ('.mcap', '.db3')
 NS_PER_S = 1_000_000_000
@@ -19,10 +20,13 @@ _METADATA_HEAD_BYTES = 4096
 def is_bag(path: Path) -> bool:
     """Whether that is a bag: a folder with rosbag2's metadata.yaml, or a storage file."""
     if path.is_dir():
+        place = path / 'metadata.yaml'
         try:
-            with (path / 'metadata.yaml').open('rb') as file:
+            if not place.is_file():     # a pipe would be waited on for ever
+                return False
+            with place.open('rb') as file:
                 return _METADATA_KEY in file.read(_METADATA_HEAD_BYTES)
-        except OSError:     # there is none
+        except OSError:     # it may not be read
             return False
     return path.suffix.lower() in BAG_SUFFIXES and path.is_file()
 
@@ -64,8 +68,8 @@ class Bag:
             self._reader.open()
         except self._errors as error:
             raise SourceError(
-                f'bag {path}: can not be read: {error}; a recording that broke off can be '
-                'mended with `ros2 bag reindex`') from error
+                f'bag {path}: can not be read: {one_line(error)}; a recording that broke off can '
+                'be mended with `ros2 bag reindex`') from error
 
     def __enter__(self) -> Bag:
         return self
@@ -115,8 +119,9 @@ class Bag:
         try:
             yield from self._reader.messages(connections=chosen)
         except self._errors as error:
-            raise SourceError(f'bag {self.path}: is damaged: {error}; copy what can be read with '
-                              '`ros2 bag convert`') from error
+            raise SourceError(
+                f'bag {self.path}: is damaged: {one_line(error)}; copy what can be read with '
+                '`ros2 bag convert`') from error
 
     def messages(self, topics: Collection[str]) -> Iterator[tuple[str, int, Any]]:
         """Topic, time of recording (ns) and decoded message, by time of recording.
@@ -130,7 +135,7 @@ class Bag:
                 message = self._typestore.deserialize_cdr(data, connection.msgtype)
             except (SerdeError, *self._errors) as error:
                 raise SourceError(f'bag {self.path}: a message of {connection.topic} can not be '
-                                  f'decoded: {error}') from error
+                                  f'decoded: {one_line(error)}') from error
             yield connection.topic, received_ns, message
 
     def first(self, topic: str) -> Any:

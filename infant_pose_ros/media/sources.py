@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+import logging
 import math
 import os
 from pathlib import Path
@@ -13,17 +14,23 @@ import time
 import cv2
 import numpy as np
 
-from infant_pose_ros.errors import SourceError
+from infant_pose_ros.codecs.picture_files import check_picture_size, read_picture
+from infant_pose_ros.errors import EncodingError, SourceError
 from infant_pose_ros.media.bags import is_bag
 from infant_pose_ros.media.quiet import quiet_opencv
 from infant_pose_ros.structures import Camera
+from infant_pose_ros.text_files import shown
 
 #: Rate taken where a source doesn't know its own (folders, some webcams), Hz.
 DEFAULT_RATE_HZ = 30.0
 PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 #: Folders looked into where the folder given holds no pictures itself.
 PICTURE_SUBFOLDERS = ('rgb', 'images')
+#: A video with fewer of the pictures that its header says is worth a warning.
+MIN_SHARE_READ = 0.9
 _HELP = 'give a video file, a folder of pictures, a bag, or a webcam such as /dev/video0'
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +102,16 @@ class FrameSource:
 
 
 class VideoSource(FrameSource):
-    """A video file."""
+    """A video file. One that breaks off is read as far as it goes, with a warning in the log."""
+
+    _was_told = False
 
     def __init__(self, path: Path, fps: float | None = None):
         self._path = path
+        if path.suffix.lower() in PICTURE_SUFFIXES:     # OpenCV takes one picture for a video
+            _read_picture(path)
         capture = _open_capture(str(path))
+        _check_size(path, capture)
         ok, image = capture.read()
         own_rate = capture.get(cv2.CAP_PROP_FPS)
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -118,11 +130,23 @@ class VideoSource(FrameSource):
             while True:
                 ok, image = capture.read()
                 if not ok:
+                    self._tell_if_short(index)
                     return
                 yield f'{self.name}#{index}', image
                 index += 1
         finally:
             capture.release()
+
+    def _tell_if_short(self, num_read: int) -> None:
+        """Warn, once, of a video that ends long before its header says.
+
+        No error: some formats only guess how many pictures they hold.
+        """
+        wanted = self.num_frames or 0
+        if num_read < MIN_SHARE_READ * wanted - 1 and not self._was_told:
+            self._was_told = True
+            _logger.warning('source %s: ended after %d pictures, though its header says %d: it is '
+                            'damaged, was cut off, or only guesses', self._path, num_read, wanted)
 
 
 class FolderSource(FrameSource):
@@ -145,7 +169,7 @@ class FolderSource(FrameSource):
 
     def _pictures(self) -> Iterator[tuple[str, np.ndarray]]:
         for path in self._paths:
-            inside = path.parent.name.isdigit() and path.parent != self._folder
+            inside = path.parent.name.isdecimal() and path.parent != self._folder
             yield f'{path.parent.name}/{path.name}' if inside else path.name, _read_picture(path)
 
 
@@ -204,13 +228,11 @@ def open_source(source: str | Path | int, fps: float | None = None,
     text = os.fspath(source) if not isinstance(source, int) else str(source)
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SourceError(f'source {text}: fps must be a positive number, got {fps}')
-    if text.isdigit() and topic is None:
+    if text.isascii() and text.isdigit() and len(text) < 5 and topic is None:
         return WebcamSource(int(text), fps)
     if not text:
         raise SourceError(f'no source given; {_HELP}')
-    path = Path(text).expanduser()
-    if not path.exists():
-        raise SourceError(f'source {text}: no such file, folder or device; {_HELP}')
+    path = _existing_path(text)
     if is_bag(path):
         from infant_pose_ros.media.bag_source import BagSource  # itself a FrameSource
         return BagSource(path, topic, fps)
@@ -220,6 +242,8 @@ def open_source(source: str | Path | int, fps: float | None = None,
         return FolderSource(path, fps)
     if path.is_char_device():
         return WebcamSource(text, fps)
+    if not path.is_file():      # a pipe would be waited on for ever
+        raise SourceError(f'source {text}: is no file that can be read; {_HELP}')
     return VideoSource(path, fps)
 
 
@@ -232,7 +256,7 @@ def pictures_in(folder: Path) -> list[Path]:
     """Picture files directly inside `folder`, in natural order; empty if it isn't a folder."""
     if not folder.is_dir():
         return []
-    paths = [path for path in folder.iterdir()
+    paths = [path for path in _entries(folder)
              if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
     return sorted(paths, key=lambda path: natural_key(path.name))
 
@@ -243,14 +267,14 @@ def _pictures_of(folder: Path) -> list[Path]:
         paths = pictures_in(place)
         if paths:
             return paths
-    shards = sorted((place for place in folder.iterdir() if place.name.isdigit()),
+    shards = sorted((place for place in _entries(folder) if place.name.isdecimal()),
                     key=lambda place: int(place.name))
     return [path for shard in shards for path in pictures_in(shard)]
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sorting key under which numbers in names count as numbers."""
-    return [(0, int(part), '') if part.isdigit() else (1, 0, part.lower())
+    return [(0, int(part), '') if part.isdecimal() else (1, 0, part.lower())
             for part in re.split(r'([0-9]+)', name)]
 
 
@@ -264,11 +288,42 @@ def _open_capture(source: str | int) -> cv2.VideoCapture:
     return capture
 
 
+def _existing_path(text: str) -> Path:
+    """The path, if there is something."""
+    try:
+        path = Path(text).expanduser()
+        if path.exists():
+            return path
+    except (OSError, ValueError, RuntimeError) as error:    # too long, a NUL, nobody's home
+        raise SourceError(f'source {shown(text)}: {shown(str(error))}; {_HELP}') from error
+    raise SourceError(f'source {text}: no such file, folder or device; {_HELP}')
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise SourceError(f'source {folder}: can not be listed: {error.strerror}') from error
+
+
+def _check_size(path: Path, capture: cv2.VideoCapture) -> None:
+    """Refuse a video whose header claims too large pictures, before one is decoded."""
+    width, height = (max(int(capture.get(key)), 1) for key in (
+        cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))       # 0 where it doesn't say
+    try:
+        check_picture_size(f'source {path}', width, height)
+    except EncodingError as error:
+        capture.release()
+        raise SourceError(str(error)) from error
+
+
 def _read_picture(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError(f'source {path}: can not be read as a picture; mend or remove the file')
-    return image
+    """(H, W, 3) uint8 BGR."""
+    try:
+        return cv2.cvtColor(read_picture(path), cv2.COLOR_RGB2BGR)
+    except EncodingError as error:
+        raise SourceError(
+            f'source {error}: can not be read as a picture; mend or remove the file') from error
 
 
 def _size_wh(image: np.ndarray) -> tuple[int, int]:

@@ -10,6 +10,9 @@ import numpy as np
 from infant_pose_ros.errors import InvalidInputError, SourceError
 from infant_pose_ros.media.quiet import quiet_opencv
 
+#: Pictures a second that a video may have.
+MAX_RATE_HZ = 1000.0
+
 
 class VideoWriter:
     """Write an MP4 (MPEG-4 part 2, which OpenCV's wheels can write everywhere).
@@ -28,9 +31,10 @@ class VideoWriter:
         self.path = Path(path)
         self.size_wh = (int(size_wh[0]), int(size_wh[1]))
         self.num_frames = 0
-        if not rate_hz > 0 or min(self.size_wh) <= 0:
+        if not 0 < rate_hz <= MAX_RATE_HZ or min(self.size_wh) <= 0:
             raise InvalidInputError(
-                f'video {path}: rate and size must be positive, got {rate_hz} Hz and {size_wh}')
+                f'video {path}: rate (at most {MAX_RATE_HZ:g}) and size must be positive, got '
+                f'{rate_hz} Hz and {size_wh}')
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

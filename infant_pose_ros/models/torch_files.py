@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from infant_pose_ros.text_files import one_line
+
 #: What reading a damaged file, or one of another form, may raise besides.
 LOAD_ERRORS = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
                AssertionError, ArithmeticError, MemoryError, struct.error, pickle.UnpicklingError)
@@ -23,8 +25,7 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except LOAD_ERRORS as error:
-        reason = ' '.join(str(error).split())[:200]
-        raise ValueError(f'{type(error).__name__}: {reason}') from error
+        raise ValueError(f'{type(error).__name__}: {one_line(error)}') from error
     if not isinstance(content, dict):
         raise ValueError(f'holds a {type(content).__name__}, expected a dictionary')
     return content

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import hashlib
 import os
 from pathlib import Path
-import zipfile
-import zlib
 
 import numpy as np
 import torch
 
 from infant_pose_ros.codecs.lifting import LiftingCodec
 from infant_pose_ros.data.crops import CROP_SCALE
+from infant_pose_ros.data.files import read_arrays
 from infant_pose_ros.data.mpi_inf_3dhp import open_mpi_inf_3dhp
 from infant_pose_ros.data.sets import open_set
 from infant_pose_ros.data.stills import read_image, Stills
@@ -239,10 +238,8 @@ class PairsCache:
                      body_length_m=pairs.body_length_m)
             part.replace(path)
         try:
-            with np.load(path, allow_pickle=False) as content:
-                return LiftingPairs(*(
-                    content[key] for key in ('rays', 'keypoints_m', 'body_length_m')))
-        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            return LiftingPairs(**read_arrays(path, ('rays', 'keypoints_m', 'body_length_m')))
+        except ValueError as error:
             raise DatasetError(
                 f'{path}: damaged ({error}); delete it, and it is made again') from error
 
