@@ -12,7 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import SetBool, Trigger
 
 from infant_pose_ros.entry import finish
-from infant_pose_ros.ros.attempt import Attempt
+from infant_pose_ros.ros.attempt import Attempt, surviving
 from infant_pose_ros.ros.camera_settings import CameraSettings, declare_camera_settings
 from infant_pose_ros.ros.camera_stream import CameraStream
 from infant_pose_ros.ros.diagnostics import encode_status
@@ -62,7 +62,8 @@ class PoseNode(LifecycleNode):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', diagnostics_qos())
-        self.create_timer(1.0, self._on_tick, clock=self._steady)
+        self.create_timer(1.0, surviving(self._on_tick, lambda reason: self.get_logger().error(
+            f'diagnostics: {reason}', throttle_duration_sec=60.0)), clock=self._steady)
         self._make_services('~', list(self._engine.streams.values()))
         for name, stream in self._engine.streams.items() if settings.has_several else ():
             self._make_services(f'~/{name}', [stream])
@@ -153,17 +154,25 @@ class PoseNode(LifecycleNode):
         if self._phase != 'active':
             response.message = f'the node is {self._phase}: activate it first'
             return response
-        (self._engine.enable if request.data else self._engine.disable)(streams)
-        response.success, response.message = True, 'enabled' if request.data else 'disabled'
-        return response
+        work = self._engine.enable if request.data else self._engine.disable
+        return self._served(
+            response, lambda: work(streams), 'enabled' if request.data else 'disabled')
 
     def _on_reset(self, streams: list[CameraStream], response: Trigger.Response
                   ) -> Trigger.Response:
         if not self._engine.is_loaded:
             response.message = 'the node is unconfigured: there is nothing to reset'
             return response
-        self._engine.begin_anew(streams)
-        response.success, response.message = True, 'all tracks begin anew'
+        return self._served(
+            response, lambda: self._engine.begin_anew(streams), 'all tracks begin anew')
+
+    def _served(self, response: SetBool.Response | Trigger.Response, work: Callable[[], None],
+                message: str) -> SetBool.Response | Trigger.Response:
+        """Do what a service asks for; the response says how it went."""
+        with Attempt() as attempt:
+            work()
+        response.success = attempt.error is None
+        response.message = message if response.success else attempt.reason
         return response
 
     def _apply_settings(self, settings: CameraSettings) -> None:

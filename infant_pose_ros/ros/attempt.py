@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 
 class Attempt:
     """Context manager that keeps whatever is raised inside of it.
@@ -27,3 +30,13 @@ class Attempt:
     def reason(self) -> str:
         """Type and text of what was raised."""
         return f'{type(self.error).__name__}: {self.error}'
+
+
+def surviving(callback: Callable[..., Any], tell: Callable[[str], None]) -> Callable[..., None]:
+    """A callback that raises nothing: what goes wrong in it is told, type and text."""
+    def survivor(*arguments: Any) -> None:
+        with Attempt() as attempt:
+            callback(*arguments)
+        if attempt.error is not None:
+            tell(attempt.reason)
+    return survivor

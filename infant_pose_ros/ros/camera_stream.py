@@ -15,6 +15,7 @@ from infant_pose_ros.config import PoseNodeSettings
 from infant_pose_ros.errors import EncodingError, InvalidInputError
 from infant_pose_ros.filtering.scale import known_scale
 from infant_pose_ros.geometry.depth import checked_depth
+from infant_pose_ros.ros.attempt import surviving
 from infant_pose_ros.ros.camera_health import CameraHealth
 from infant_pose_ros.ros.camera_memory import CameraMemory
 from infant_pose_ros.ros.cameras import TransportWatch
@@ -87,14 +88,15 @@ class CameraStream:
         every, kinds = settings.deterministic, {}
         self._outputs = PoseOutputs(self._node, self.name, self._prefix)
         self._input = ImageInput(
-            self._node, settings.image_transport, settings.reliability, self._on_image,
-            self._on_camera_info, self._transport_watch.restart,
+            self._node, settings.image_transport, settings.reliability,
+            surviving(self._on_image, self._image_failed),
+            surviving(self._on_camera_info, self._message_failed), self._transport_watch.restart,
             EVERY_DEPTH if every else 1, self._prefix, every)
         if settings.use_depth:
             kinds['depth'] = EVERY_DEPTHS_KEPT if every else DEPTHS_KEPT
             self._depth = FollowingSubscription(
-                self._node, Image, f'{self._prefix}depth', settings.reliability, self._on_depth,
-                depth=EVERY_DEPTH if every else DEPTHS_KEPT)
+                self._node, Image, f'{self._prefix}depth', settings.reliability,
+                surviving(self._on_depth, self._message_failed), depth=EVERY_DEPTH if every else DEPTHS_KEPT)
         if every:
             kinds['camera_info'] = EVERY_INFOS_KEPT
         if kinds:
@@ -200,6 +202,15 @@ class CameraStream:
 
     def _on_depth(self, message: Image) -> None:
         self._gathering.add('depth', stamp_to_ns(message.header.stamp), message)
+
+    def _image_failed(self, reason: str) -> None:
+        self.health.counters.begun()
+        self.health.counters.failed(time.monotonic(), reason)
+        self._message_failed(reason)
+
+    def _message_failed(self, reason: str) -> None:
+        self._node.get_logger().error(
+            f'{self.name}: a message was left out: {reason}', throttle_duration_sec=LOG_PERIOD_S)
 
     def dropped(self, frame: Frame) -> None:
         """A frame gave way to a newer one, or to the end of the work."""

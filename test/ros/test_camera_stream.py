@@ -158,3 +158,20 @@ def test_deterministic_leaves_out_what_exceeds_the_budget_and_says_so(make_strea
     infos.publish(encode_camera_info(Camera(59.0, 50.0, 39.5, 29.5, 80, 60), header))
     images.publish(encode_image(_noise, header))        # there is room again
     assert worker.wait_for(3)[-1].camera.fx == 59.0
+
+
+def test_an_image_that_breaks_on_arrival_is_counted_and_the_next_one_comes(
+        make_stream, probe, monkeypatch):
+    stream, worker, node = make_stream(max_age_ms=0.0)
+    images = probe.publisher(Image, f'{node.get_namespace()}/image', 10, subscribers=1)
+
+    def message_came(*_):
+        monkeypatch.undo()
+        raise OverflowError('made to fail')
+
+    monkeypatch.setattr(stream.health, 'message_came', message_came)
+    images.publish(encode_image(_noise, probe.header()))
+    told = wait_counted(stream, lambda told: told.failed == 1)
+    assert told.error == 'OverflowError: made to fail' and told.in_flight == 0
+    images.publish(encode_image(_noise, probe.header()))
+    worker.wait_for(1)
