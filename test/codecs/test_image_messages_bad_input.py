@@ -50,7 +50,7 @@ def test_a_depth_picture_is_decoded_or_refused(message):
 
 
 @given(picture_files(), TEXT | st.sampled_from(['jpeg', 'rgb8; jpeg compressed bgr8', 'png']))
-@bad_input(100)
+@bad_input(60)
 def test_a_compressed_image_is_decoded_or_refused(data, form):
     try:
         picture_rgb = decode_compressed(SimpleNamespace(format=form, data=byte_array(data)))

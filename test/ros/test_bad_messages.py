@@ -93,7 +93,7 @@ def pose_node(request, ros_domain, node_process, probe, weights):
     name = f'pose_{request.param}'
     params = {**weights, 'deterministic': True, 'image_transport': request.param,
               'track_score_min': 0.0, 'detection_score_min': 0.05, 'keypoint_score_min': 0.05,
-              'adult_policy': 'off'}
+              'adult_policy': 'off', 'use_depth': True}
     kind, topic = ((Image, f'/{name}/image') if request.param == 'raw'
                    else (CompressedImage, f'/{name}/image/compressed'))
     with node_process('infant_pose_ros.nodes.pose_node', params=params,
@@ -102,7 +102,8 @@ def pose_node(request, ros_domain, node_process, probe, weights):
         process.wait_for_log('active: /')
         answers = probe.subscribe(PointCloud2, f'/{name}/pose_node/keypoints', 500)
         yield (request.param, watched, probe.publisher(kind, topic, 500, subscribers=1),
-               probe.publisher(CameraInfo, f'/{name}/camera_info', 500, subscribers=1), answers)
+               probe.publisher(CameraInfo, f'/{name}/camera_info', 500, subscribers=1),
+               probe.publisher(Image, f'/{name}/depth', 500, subscribers=1), answers)
 
 
 def refused(message):
@@ -115,14 +116,15 @@ def refused(message):
 
 
 def test_pose_node_lives_on_whatever_it_is_sent(pose_node, probe):
-    transport, watched, pictures, infos, answers = pose_node
+    transport, watched, pictures, infos, depths, answers = pose_node
     sent, num_refused = 0, 0
 
-    def send(message, info):
+    def send(message, info, depth):
         nonlocal sent, num_refused
         sent, num_refused = sent + 1, num_refused + refused(message)
-        info.header = message.header
+        info.header = depth.header = message.header
         infos.publish(info)
+        depths.publish(depth)
         pictures.publish(message)
 
     def send_good():
@@ -131,7 +133,9 @@ def test_pose_node_lives_on_whatever_it_is_sent(pose_node, probe):
         if transport == 'compressed':
             message = CompressedImage(header=header, format='png', data=byte_array(
                 picture_file('PNG', 'RGB', 64, 48)))
-        send(message, encode_camera_info(Camera(60.0, 60.0, 31.5, 23.5, 64, 48), header))
+        send(message, encode_camera_info(Camera(60.0, 60.0, 31.5, 23.5, 64, 48), header),
+             Image(encoding='16UC1', width=64, height=48, step=128,
+                   data=byte_array(np.full((48, 64), 1000, '<u2').tobytes())))
         answers.wait_for(lambda answer: answer.header == header, 60.0)
 
     bad = (st.builds(lambda fields, header: filled(Image(), fields, header), images(), headers())
@@ -140,10 +144,13 @@ def test_pose_node_lives_on_whatever_it_is_sent(pose_node, probe):
                data=byte_array(data), format=form, header=header),
                picture_files(), TEXT, headers()))
 
-    @given(bad, st.builds(lambda fields: filled(CameraInfo(), fields, Header()), camera_infos()))
+    bad_depths = images(st.sampled_from(['16UC1', '32FC1', 'mono16']) | TEXT)
+
+    @given(bad, st.builds(lambda fields: filled(CameraInfo(), fields, Header()), camera_infos()),
+           st.builds(lambda fields: filled(Image(), fields, Header()), bad_depths))
     @bad_input(90)
-    def check(message, info):
-        send(message, info)
+    def check(message, info, depth):
+        send(message, info, depth)
         if sent % 10 == 0:
             send_good()
             watched.check()
@@ -158,6 +165,7 @@ def test_pose_node_lives_on_whatever_it_is_sent(pose_node, probe):
         and int(values['frames_answered']) + int(values['frames_failed']) >= sent)
     watched.check()
     assert int(counts['frames_in']) == sent and int(counts['frames_dropped']) == 0
+    assert int(counts['frames_with_depth']) >= sent // 10
     assert num_refused > 20 and int(counts['frames_failed']) == num_refused
     watched.process.wait_for_log('failed: EncodingError: ')
 
