@@ -184,7 +184,8 @@ def frame_faults(statistics: FrameStatistics, max_age_ms: float, drop_warn_share
     if statistics.recent_lost > _limit(LOST_SHARE, 'lost_in_transport', shown) * sent:
         yield Fault(Severity.WARN, 'lost_in_transport',
                     f'{statistics.recent_lost} of {sent} recent images got lost in transport: '
-                    f'let the camera publish reliable, or {_PROFILE}')
+                    f'let the camera publish reliable, or {_PROFILE}; where this machine is '
+                    'busy, lower the rate of the camera')
     dropped, came = statistics.recent_dropped, statistics.recent_in
     if came >= FEW_FRAMES and dropped > _limit(drop_warn_share, 'falling_behind', shown) * came:
         yield Fault(Severity.WARN, 'falling_behind',
