@@ -38,6 +38,10 @@ POLL_S = 0.1
 EXIT_INTERRUPTED = 130
 
 
+class InterruptedEarlyError(InfantPoseError):
+    """A signal came before there was anything to sum up."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Options of `infant_pose_demo`."""
     parser = argparse.ArgumentParser(
@@ -144,7 +148,7 @@ class Demo:
         while not recorder.camera_stamps_ns and nodes.is_running('camera_node'):
             nodes.check(may_end=['camera_node'])
             if self._stop_asked.wait(POLL_S):
-                raise InfantPoseError('interrupted before the first picture')
+                raise InterruptedEarlyError('interrupted before the first picture')
             if recorder.failure or time.monotonic() > deadline_s:
                 raise InfantPoseError(
                     f'pose_node: {recorder.failure}' if recorder.failure else
@@ -230,7 +234,7 @@ def main(args: Sequence[str] | None = None) -> int:
         demo.run()
     except (InfantPoseError, OSError) as error:
         print(f'infant_pose_demo: {error}', file=sys.stderr)
-        return 1
+        return EXIT_INTERRUPTED if isinstance(error, InterruptedEarlyError) else 1
     except KeyboardInterrupt:       # while the source is opened; later, it asks to stop
         print('infant_pose_demo: interrupted', file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -123,10 +123,11 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: list[str] | None = Non
     try:
         try:
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        except RuntimeError as error:       # rcl's: a parameter file or an argument is malformed
+        except RuntimeError as error:       # rcl's: a bad parameter file or argument, no logs
             reason = ' '.join(re.sub(r', at /\S+:\d+', '', str(error)).split())
-            print(f'can not start: {reason}; correct what stands after --ros-args',
-                  file=sys.stderr)
+            mend = ('set ROS_LOG_DIR to a folder that can be written' if 'initialize logging' in reason
+                    else 'correct what stands after --ros-args')
+            print(f'can not start: {reason}; {mend}', file=sys.stderr)
             return 1
         return _make_and_spin(makers, ending.asked)
     finally:

@@ -204,7 +204,7 @@ def test_ctrl_c_before_the_first_picture_is_one_line(demo, clip):
     children = named_children_of(process).values()
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert errors.strip() == 'infant_pose_demo: interrupted before the first picture'
     assert output.strip() == 'starting the nodes and loading the models ...'
     assert all(is_gone(child) for child in children)
