@@ -96,7 +96,8 @@ class CameraStream:
             kinds['depth'] = EVERY_DEPTHS_KEPT if every else DEPTHS_KEPT
             self._depth = FollowingSubscription(
                 self._node, Image, f'{self._prefix}depth', settings.reliability,
-                surviving(self._on_depth, self._message_failed), depth=EVERY_DEPTH if every else DEPTHS_KEPT)
+                surviving(self._on_depth, self._message_failed),
+                depth=EVERY_DEPTH if every else DEPTHS_KEPT)
         if every:
             kinds['camera_info'] = EVERY_INFOS_KEPT
         if kinds:
