@@ -13,6 +13,8 @@ import signal
 import sys
 import time
 
+from rclpy.utilities import remove_ros_args
+
 from infant_pose_ros.entry import finish
 from infant_pose_ros.errors import InfantPoseError
 from infant_pose_ros.ros.listening import RawSubscriptions
@@ -144,7 +146,8 @@ def main(args: Sequence[str] | None = None) -> int:
         0 when nothing is wrong; 1 when something is, which is told; 130 for an interrupt before
         the first answer.
     """
-    options = make_parser().parse_args(args)
+    given = remove_ros_args(sys.argv)[1:] if args is None else args
+    options = make_parser().parse_args(given)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         problems = _compare(options) if options.compare_cameras else _soak(options)
