@@ -125,8 +125,8 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: list[str] | None = Non
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         except RuntimeError as error:       # rcl's: a bad parameter file or argument, no logs
             reason = ' '.join(re.sub(r', at /\S+:\d+', '', str(error)).split())
-            mend = ('set ROS_LOG_DIR to a folder that can be written' if 'initialize logging' in reason
-                    else 'correct what stands after --ros-args')
+            mend = ('set ROS_LOG_DIR to a folder that can be written'
+                    if 'initialize logging' in reason else 'correct what stands after --ros-args')
             print(f'can not start: {reason}; {mend}', file=sys.stderr)
             return 1
         return _make_and_spin(makers, ending.asked)
