@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 import sqlite3
+import struct
 from typing import Any
 
 from infant_pose_ros.errors import MissingDependencyError, SourceError
@@ -61,8 +62,9 @@ class Bag:
         self.path = Path(path)
         rosbag2, self._typestore = rosbags_modules()
         # What the library lets through where a file is damaged: sizes in it may be anything.
-        self._errors = (OSError, ValueError, IndexError, KeyError, AssertionError, MemoryError,
-                        OverflowError, *_database_errors(), rosbag2.ReaderError)
+        self._errors = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+                        AssertionError, MemoryError, ArithmeticError, RuntimeError, struct.error,
+                        *_database_errors(), rosbag2.ReaderError)
         try:
             self._reader = rosbag2.Reader(self.path)
             self._reader.open()
