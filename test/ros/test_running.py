@@ -68,3 +68,9 @@ def test_a_node_that_can_not_be_made_says_why_in_one_line(ended):
 def test_other_errors_are_not_hidden(ended):
     code, output = ended("raise RuntimeError('a bug')")
     assert code == 1 and output.endswith('RuntimeError: a bug')
+
+
+def test_what_does_not_end_after_a_signal_is_cut_off(ended):
+    stuck = '(os.kill(os.getpid(), signal.SIGTERM), time.sleep(600.0))'
+    assert ended(f'import os, signal, time; self.create_timer(0.001, lambda: {stuck})') == (
+        0, 'still busy 1.5 s after the signal to end: cut off')
