@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+import ctypes
 import os
 import re
 import signal
@@ -23,6 +24,20 @@ from infant_pose_ros.errors import InfantPoseError
 
 #: How long a node may take to end after a signal, s: after that it is cut off.
 GRACE_S = 1.5
+
+
+#: For glibc's allocator, as mallopt(3) numbers them: heaps that threads share (by default each
+#: thread that comes may fill one of its own, which grew pose_node by 45 MB at every activation),
+#: what is handed back at once, and what may lie unused at the top, bytes.
+_MALLOPT = ((-8, 2), (-3, 8 * 2**20), (-1, 16 * 2**20))
+
+
+def _keep_memory_level() -> None:
+    """Have freed memory reused, or handed back; where there is another allocator, do nothing."""
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is not None:
+        for parameter, value in _MALLOPT:
+            mallopt(parameter, value)
 
 
 class _Ending:
@@ -119,6 +134,7 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: list[str] | None = Non
     Returns:
         the exit code, as `run_node`.
     """
+    _keep_memory_level()
     ending = _Current.ending = _Ending()
     try:
         try:
