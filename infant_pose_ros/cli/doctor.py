@@ -19,7 +19,7 @@ from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.findings import error, Finding, has_errors, Level, warn
 
 EXIT_ERRORS = 1
-GRAPH_MODULE = 'infant_pose_ros.nodes.doctor_node'
+GRAPH_NODE = 'doctor_node'
 #: Beside the seconds of looking: to start, to find the graph and to ask the nodes, s.
 GRAPH_MARGIN_S = 60.0
 #: Longest look at a graph, s.
@@ -73,13 +73,18 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_ERRORS if any(map(has_errors, report.values())) else 0
 
 
-def look_at_ros(seconds: float, command: Sequence[str] = (sys.executable, '-m', GRAPH_MODULE),
+def graph_command() -> list[str]:
+    """Starts the node that looks at the graph, as a child that ends with this process."""
+    return [sys.executable, '-m', 'infant_pose_ros.entry', str(os.getpid()), GRAPH_NODE]
+
+
+def look_at_ros(seconds: float, command: Sequence[str] | None = None,
                 find: Callable[[str], object] = importlib.util.find_spec) -> list[Finding]:
     """What a node in a process of its own finds in the environment and in the graph.
 
     Args:
         seconds: how long it listens to the topics.
-        command: starts it; it prints a JSON list of findings.
+        command: starts it, by default `graph_command`; it prints a JSON list of findings.
         find: tells whether a module is installed.
     """
     if find('rclpy') is None:
@@ -88,8 +93,8 @@ def look_at_ros(seconds: float, command: Sequence[str] = (sys.executable, '-m', 
                      "pip install '.[ros]'; recordings need no ROS")]
     limit_s = seconds + GRAPH_MARGIN_S
     try:
-        done = subprocess.run([*command, '--seconds', str(seconds)], capture_output=True,
-                              text=True, timeout=limit_s, check=False)
+        done = subprocess.run([*(command or graph_command()), '--seconds', str(seconds)],
+                              capture_output=True, text=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
         return [error('ROS', f'looking at the graph took more than {limit_s:.0f} s: is the DDS '
                       'discovery blocked, by a firewall or by a profile? Try with '
@@ -99,7 +104,9 @@ def look_at_ros(seconds: float, command: Sequence[str] = (sys.executable, '-m', 
         reason = lines[-1] if lines else f'exit code {done.returncode}'
         return [error('ROS', f'no node can be started: {reason}{_mend(reason)}')]
     try:
-        return [Finding.from_dict(values) for values in json.loads(done.stdout)]
+        # DDS may have said something on stdout before.
+        report = json.loads(done.stdout.strip().rpartition('\n')[2])
+        return [Finding.from_dict(values) for values in report]
     except (ValueError, TypeError) as problem:
         return [error('ROS', f'the look at the graph ended without a report ({problem})')]
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import json
 import os
+import signal
+import threading
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
+from infant_pose_ros.entry import finish, say, SIGNALS
 from infant_pose_ros.findings import error, Finding, has_errors
 from infant_pose_ros.ros.doctor import graph_findings
 from infant_pose_ros.ros.doctor_environment import environment_findings
-from infant_pose_ros.ros.doctor_watch import GraphWatch
+from infant_pose_ros.ros.doctor_watch import GraphWatch, LookEndedError
 from infant_pose_ros.ros.processes import config_file
+from infant_pose_ros.ros.running import GRACE_S
 
 NAME = 'infant_pose_doctor'
 #: What stands in the reason for which no node can be made -> the mend.
@@ -28,13 +33,42 @@ MENDS = {
 EXIT_INTERRUPTED = 130
 
 
-def look(seconds: float) -> list[Finding]:
-    """Look at the environment, and at the graph where the environment lets a node start."""
+class Interruption:
+    """Told by the first signal that the look is to end; cuts off what goes on regardless."""
+
+    def __init__(self):
+        self.came = False
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, *_) -> None:
+        if not self.came:       # launch and a terminal both send one
+            self.came = True
+            cut_off = threading.Timer(GRACE_S, self._cut_off)
+            cut_off.daemon = True
+            cut_off.start()
+
+    @staticmethod
+    def _cut_off() -> None:
+        say('doctor_node: interrupted')
+        os._exit(EXIT_INTERRUPTED)
+
+
+def look(seconds: float, is_over: Callable[[], bool] = lambda: False) -> list[Finding]:
+    """Look at the environment, and at the graph where the environment lets a node start.
+
+    Args:
+        seconds: how long to listen.
+        is_over: asked all the while; True breaks the look off.
+
+    Raises:
+        LookEndedError: it was broken off.
+    """
     rmw = rclpy.get_rmw_implementation_identifier()
     found = list(environment_findings(os.environ, rmw, config_file('fastdds.xml')))
     context = rclpy.Context()
     try:
-        rclpy.init(args=[], context=context)
+        rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
         # Its name is its own: two doctors at once don't take each other for themselves.
         node = rclpy.create_node(f'{NAME}_{os.getpid()}', context=context,
                                  enable_rosout=False, start_parameter_services=False)
@@ -46,7 +80,7 @@ def look(seconds: float) -> list[Finding]:
     executor.add_node(node)
     try:
         return [*found, *graph_findings(
-            GraphWatch(node, executor).look(seconds, context.get_domain_id()))]
+            GraphWatch(node, executor, is_over).look(seconds, context.get_domain_id()))]
     finally:
         executor.shutdown()
         node.destroy_node()
@@ -65,13 +99,15 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='doctor_node')
     parser.add_argument('--seconds', type=float, default=5.0, help='how long to listen')
     seconds = parser.parse_args(args).seconds
+    interruption = Interruption()
     try:
-        found = look(seconds)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        found = look(seconds, lambda: interruption.came)
+    except LookEndedError:
+        say('doctor_node: interrupted')
         return EXIT_INTERRUPTED
     print(json.dumps([finding.to_dict() for finding in found]))
     return 0
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    finish(main())

@@ -22,6 +22,7 @@ from rclpy.qos import (
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from infant_pose_ros.errors import InfantPoseError
 from infant_pose_ros.ros.doctor_environment import domains_in_use
 from infant_pose_ros.ros.doctor_facts import (
     CAMERA_INFO,
@@ -54,6 +55,10 @@ _LISTENED = {IMAGE: Image, COMPRESSED: CompressedImage, CAMERA_INFO: CameraInfo}
 _PARAMETER_BOOL = 1
 
 
+class LookEndedError(InfantPoseError):
+    """The look at a graph was broken off."""
+
+
 class GraphWatch:
     """Looks at the graph that a node is part of.
 
@@ -63,10 +68,12 @@ class GraphWatch:
     Args:
         node: of this process; it is left out of what is told.
         executor: spins it.
+        is_over: asked all the while; True breaks the look off.
     """
 
-    def __init__(self, node: Node, executor: SingleThreadedExecutor):
-        self._node, self._executor = node, executor
+    def __init__(self, node: Node, executor: SingleThreadedExecutor,
+                 is_over: Callable[[], bool] = lambda: False):
+        self._node, self._executor, self._is_over = node, executor, is_over
         self._streams: dict[str, Stream] = {}
         self._diagnoses: dict[str, Diagnosis] = {}
         self._listened: set[str] = set()
@@ -75,7 +82,11 @@ class GraphWatch:
         self._clock_ticks: int | None = None
 
     def look(self, seconds: float, domain: int) -> GraphFacts:
-        """The facts, after listening for so many seconds."""
+        """The facts, after listening for so many seconds.
+
+        Raises:
+            LookEndedError: it was broken off.
+        """
         other_domains = tuple(number for number in domains_in_use() if number != domain)
         self._node.create_subscription(
             DiagnosticArray, '/diagnostics', self._on_diagnostics, diagnostics_qos())
@@ -97,9 +108,14 @@ class GraphWatch:
     def _spin(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
-            # The same timeout each time: with another one, rclpy's executor begins its round of
-            # the subscriptions anew, and a busy topic starves those behind it.
-            self._executor.spin_once(timeout_sec=SPIN_S)
+            self._spin_once()
+
+    def _spin_once(self) -> None:
+        # The same timeout each time: with another one, rclpy's executor begins its round of the
+        # subscriptions anew, and a busy topic starves those behind it.
+        self._executor.spin_once(timeout_sec=SPIN_S)
+        if self._is_over():
+            raise LookEndedError('the look at the graph was broken off')
 
     # listening
 
@@ -223,7 +239,7 @@ class GraphWatch:
             while time.monotonic() < end_s:
                 if not asked and client.service_is_ready():
                     future, asked = client.call_async(request), True
-                self._executor.spin_once(timeout_sec=SPIN_S)
+                self._spin_once()
                 if future is not None and future.done():
                     return future.result()
             return None

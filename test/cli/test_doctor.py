@@ -73,7 +73,7 @@ def test_where_no_ros_is_there_it_says_so():
 def test_findings_come_back_from_the_node(printing):
     wanted = [ok('a', 'b'), error('/pose_node', 'c: d')]
     text = json.dumps([finding.to_dict() for finding in wanted])
-    assert look(printing(f'print({text!r})')) == wanted
+    assert look(printing(f'print("[SHM Error] of a library"); print({text!r})')) == wanted
 
 
 @pytest.mark.parametrize(('reason', 'mend'), [

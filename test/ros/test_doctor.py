@@ -1,5 +1,7 @@
 import json
 import os
+from pathlib import Path
+import signal
 import subprocess
 import sys
 import time
@@ -9,8 +11,9 @@ import pytest
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from infant_pose_ros.cli.doctor import graph_command
 from infant_pose_ros.findings import Finding, Level
-from infant_pose_ros.nodes.doctor_node import why_no_node
+from infant_pose_ros.nodes.doctor_node import NAME, why_no_node
 from infant_pose_ros.ros.doctor import graph_findings
 from infant_pose_ros.ros.doctor_facts import (
     CAMERA_INFO,
@@ -143,6 +146,45 @@ def run_doctor(seconds):
     return [Finding.from_dict(values) for values in json.loads(done.stdout)]
 
 
+def wait_for_doctor(probe):
+    deadline = time.monotonic() + 60.0
+    while not any(name.startswith(NAME) for name in probe.node.get_node_names()):
+        assert time.monotonic() < deadline, 'no doctor takes part'
+        time.sleep(0.05)
+
+
+def test_a_signal_ends_the_look_in_one_line(ros_domain, probe):
+    with subprocess.Popen([*graph_command(), '--seconds', '600'], env={**os.environ, **PROFILE},
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_doctor(probe)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=30.0)
+    assert (process.returncode, output, errors) == (130, '', 'doctor_node: interrupted\n')
+    assert not any(name.startswith(NAME) for name in probe.node.get_node_names())
+
+
+def test_no_look_outlives_the_command(ros_domain, probe):
+    parent = subprocess.Popen([sys.executable, '-c', 'from infant_pose_ros.cli.doctor import '
+                               'look_at_ros; look_at_ros(600.0)'], env={**os.environ, **PROFILE})
+    wait_for_doctor(probe)
+    children = Path(f'/proc/{parent.pid}/task/{parent.pid}/children').read_text().split()
+    parent.kill()
+    parent.wait()
+    (child,) = children
+    deadline = time.monotonic() + 30.0
+    while is_running(child):
+        assert time.monotonic() < deadline, 'it still looks'
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
 def wait_for_listener(probe, topic):
     deadline = time.monotonic() + 30.0
     while not probe.node.count_subscribers(topic):
@@ -169,7 +211,7 @@ def ward(ros_domain, node_process, weights):
 
 
 def test_a_healthy_graph(ward):
-    findings = run_doctor(3.0)
+    findings = run_doctor(2.0)
     about_ward = [finding for finding in findings if finding.about.startswith('/ward')]
     assert not [finding for finding in about_ward if finding.level is Level.ERROR], about_ward
     assert '/ward/camera_node' in texts(findings, 'nodes', Level.OK)[0]
@@ -195,7 +237,7 @@ def test_wrong_topics_and_qos_that_keeps_apart(ward, probe, node_process):
             '__ns': '/strict', 'image': '/lab/image', 'keypoints': '/ward/pose_node/keypoints'}):
         for topic in ('/ward/imge', '/lab/image'):
             wait_for_listener(probe, topic)
-        findings = run_doctor(3.0)
+        findings = run_doctor(2.0)
     probe.node.destroy_timer(timer)
     image, keypoints = sorted(text for text in texts(findings, '/typo/overlay_node', Level.ERROR)
                               if text.startswith('listens to'))
