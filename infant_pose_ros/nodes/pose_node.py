@@ -138,8 +138,7 @@ class PoseNode(LifecycleNode):
 
     def close(self) -> None:
         """Stop and free everything; the node is about to be destroyed."""
-        if self._engine.stop(CLOSE_S):
-            self._engine.release()
+        self._engine.close(CLOSE_S)
 
     # services and parameters
 

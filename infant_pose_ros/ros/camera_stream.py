@@ -105,7 +105,7 @@ class CameraStream:
             self._gathering = FrameGathering(self._node, pairing, self._on_gathered)
 
     def activate(self, worker: FairWorker[Frame]) -> str:
-        """Begin anew, with this worker that hasn't begun yet, and subscribe; says to what."""
+        """Begin anew, with this worker that has nothing to do yet, and subscribe; says to what."""
         self._worker, self.is_enabled = worker, True
         self.begin_anew()
         self._outputs.clear_markers(self._header_now(), everything=True)
@@ -126,7 +126,7 @@ class CameraStream:
             self._worker.drop(self.name)
 
     def deactivate(self) -> None:
-        """Take the skeletons away; the worker has ended."""
+        """Take the skeletons away; the worker is done with it."""
         self._worker = None
         self._outputs.clear_markers(self._header_now(), everything=True)
 

@@ -39,8 +39,12 @@ class PoseEngine:
         self.description: dict[str, Any] = {}
         self.num_restarts = 0
         self._pipeline = None
-        self._worker: FairWorker[Frame] | None = None
-        self._is_telling = False
+        shared = settings.shared
+        # One thread for the node's life: each new one would keep memory of its own.
+        self._worker: FairWorker[Frame] = FairWorker(
+            self._answer, lambda frame: self.streams[frame.camera_name].dropped(frame),
+            1 if shared.deterministic else shared.max_batch, shared.deterministic)
+        self._is_working = self._is_telling = False
         self.streams = {name: CameraStream(
             node, settings.of(name), f'{name}/' if settings.has_several else '',
             BUDGET_BYTES // len(settings.cameras)) for name in settings.cameras}
@@ -73,25 +77,27 @@ class PoseEngine:
 
     def start(self) -> list[str]:
         """Subscribe and begin to work; says to what it subscribed."""
-        shared = self._settings.shared
-        self._worker = FairWorker(
-            self._answer, lambda frame: self.streams[frame.camera_name].dropped(frame),
-            1 if shared.deterministic else shared.max_batch, shared.deterministic)
         for name in self.streams:
             self._forget(name)
         inputs = [stream.activate(self._worker) for stream in self.streams.values()]
         self._worker.start()
+        self._is_working = True
         return inputs
 
     def stop(self, timeout_s: float = STOP_S) -> bool:
         """Unsubscribe, drop what waits; whether the frames in work ended in time."""
         for stream in self.streams.values():
             stream.pause()
-        worker, self._worker = self._worker, None
-        if worker is None or worker.stop(timeout_s):
+        self._is_working = False
+        if self._worker.settle(timeout_s):
             return True
         self._node.get_logger().warning(f'a frame is still being worked on after {timeout_s:g} s')
         return False
+
+    def close(self, timeout_s: float) -> None:
+        """Stop, end the thread and free everything, unless a frame is in work for too long."""
+        if self.stop(timeout_s) and self._worker.stop(timeout_s):
+            self.release()
 
     def release(self) -> None:
         """Free the models and the publishers."""
@@ -108,7 +114,7 @@ class PoseEngine:
         if not self._worker.is_alive:
             self.num_restarts += 1
             self._is_telling = False
-            self._worker.restart()
+            self._worker.start()
         if not self._is_telling:
             self._is_telling = True
             self._between_frames(self._tell)
@@ -157,7 +163,7 @@ class PoseEngine:
     def take_settings(self, settings: CameraSettings) -> None:
         """Work with these from now on."""
         self._settings = settings
-        if self._worker is not None and not settings.shared.deterministic:
+        if not settings.shared.deterministic:
             self._worker.max_batch = settings.shared.max_batch
         self._between_frames(lambda: self._update_settings(settings))
 
@@ -178,10 +184,10 @@ class PoseEngine:
             if attempt.error is not None and self._node.context.ok():
                 self._node.get_logger().error(f'between two frames: {attempt.reason}')
 
-        if self._worker is None:
-            task()
-        else:
+        if self._is_working:
             self._worker.call(guarded)
+        else:
+            task()
 
     # on the worker's thread
 

@@ -19,7 +19,7 @@ class FairWorker(Generic[Item]):
 
     Args:
         handle: called with the items of a round. What it raises ends the thread, until
-            `restart`: it should deal with its own errors.
+            `start`: it should deal with its own errors.
         on_dropped: called with each item that was replaced or left over at the end.
         max_batch: items in a round at most; 0: one of each source that has any.
         keep_all: whether an older item waits beside a newer one.
@@ -34,18 +34,16 @@ class FairWorker(Generic[Item]):
         self._rounds = 0
         self._tasks: deque[Callable[[], None]] = deque()
         self._news = threading.Condition()
-        self._stopping = False
+        self._stopping = self._is_busy = False
         self._thread = self._new_thread()
 
     def start(self) -> None:
-        """Begin to work; once only."""
-        self._thread.start()
-
-    def restart(self) -> None:
-        """Go on with a new thread where the old one ended; what waits is kept."""
-        if not self.is_alive and not self._stopping:
+        """Begin to work; go on with a new thread where the old one ended. What waits is kept."""
+        if self.is_alive or self._stopping:
+            return
+        if self._thread.ident is not None:
             self._thread = self._new_thread()
-            self._thread.start()
+        self._thread.start()
 
     @property
     def is_alive(self) -> bool:
@@ -73,23 +71,35 @@ class FairWorker(Generic[Item]):
         with self._news:
             self._drop(source)
 
-    def stop(self, timeout_s: float = 10.0) -> bool:
-        """Drop what waits, let the round in work end; whether the thread ended in time.
+    def settle(self, timeout_s: float = 10.0) -> bool:
+        """Drop what waits, let the round in work end and have the tasks run; whether all that was
+        done in time. The thread waits for more.
 
-        Tasks that still wait are run: here, where the thread has ended.
+        Tasks that still wait are run here where no thread runs.
         """
+        with self._news:
+            for source in tuple(self._waiting):
+                self._drop(source)
+            self._news.wait_for(lambda: not self.is_alive or not (self._is_busy or self._tasks),
+                                timeout_s)
+        return self._finish_tasks()
+
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """The same, and end the thread for good; whether it ended in time."""
         with self._news:
             self._stopping = True
             for source in tuple(self._waiting):
                 self._drop(source)
             self._news.notify_all()
-        if self._thread.is_alive():
+        if self.is_alive:
             self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            return False
-        while self._tasks:
+        return not self.is_alive and self._finish_tasks()
+
+    def _finish_tasks(self) -> bool:
+        """Run the tasks where there is no thread that would; whether all is done."""
+        while self._tasks and not self.is_alive:
             self._tasks.popleft()()
-        return True
+        return not (self._is_busy or self._tasks)
 
     def _new_thread(self) -> threading.Thread:
         return threading.Thread(target=self._run, name='pose_worker', daemon=True)
@@ -119,7 +129,13 @@ class FairWorker(Generic[Item]):
                 if task is None and self._stopping:
                     return
                 items = [] if task else self._next_round()
-            if task:
-                task()
-            else:
-                self._handle(items)
+                self._is_busy = True
+            try:
+                if task:
+                    task()
+                else:
+                    self._handle(items)
+            finally:
+                with self._news:
+                    self._is_busy = False
+                    self._news.notify_all()

@@ -160,7 +160,7 @@ def test_stop_drops_what_waits_lets_the_work_end_and_runs_the_tasks(gate, make_w
     assert worker.stop()
     assert (gate.rounds, ran) == ([[1]], [True])
     assert not worker.is_alive
-    worker.restart()                # stopped is stopped
+    worker.start()                # stopped is stopped
     assert not worker.is_alive
 
 
@@ -195,10 +195,42 @@ def test_a_thread_that_ended_can_be_started_again_and_nothing_is_lost():
     worker._thread.join(LONG_S)
     assert not worker.is_alive
     worker.offer('cam', 'good')
-    worker.restart()
+    worker.start()
     assert worker.is_alive
     done(worker)
     done(worker)
     assert handled == [['good']]
-    worker.restart()                # it runs: nothing to do
+    worker.start()                # it runs: nothing to do
     assert worker.stop()
+
+
+def test_settle_drops_what_waits_and_the_same_thread_goes_on(gate, make_worker):
+    worker = make_worker()
+    worker.offer('cam', 1)
+    gate.wait_begun()
+    thread, ran = worker._thread, []
+    worker.offer('cam', 2)
+    worker.call(lambda: ran.append(threading.current_thread()))
+    assert not worker.settle(timeout_s=0.01)        # a round is in work, and a task waits for it
+    assert gate.dropped == [2]
+    gate.open()
+    assert worker.settle()
+    assert (gate.rounds, ran) == ([[1]], [thread])
+    worker.start()                                  # it runs: nothing to do
+    worker.offer('cam', 3)
+    gate.wait_begun()
+    gate.open()
+    assert worker.settle()
+    assert gate.rounds == [[1], [3]]
+    assert worker._thread is thread
+
+
+def test_settle_before_the_start_runs_the_tasks_here():
+    worker, ran = FairWorker(lambda items: None, ran_out), []
+    worker.call(lambda: ran.append(threading.current_thread()))
+    assert worker.settle()
+    assert ran == [threading.current_thread()]
+
+
+def ran_out(item):
+    raise AssertionError(f'{item} was dropped')
