@@ -11,6 +11,7 @@ from infant_pose_ros.ros.doctor_facts import (
     CAMERA_INFO,
     CLOUD,
     COMPRESSED,
+    Diagnosis,
     GraphFacts,
     IMAGE_TYPES,
     NodeFacts,
@@ -56,10 +57,10 @@ def node_findings(graph: GraphFacts) -> Iterator[Finding]:
     if not pose_nodes:
         yield warn('pose_node', 'none found: ros2 run infant_pose_ros pose_node')
     for node in pose_nodes:
-        yield state_finding(node)
+        yield state_finding(graph, node)
 
 
-def state_finding(node: NodeFacts) -> Finding:
+def state_finding(graph: GraphFacts, node: NodeFacts) -> Finding:
     """What a pose_node's lifecycle state means."""
     if node.state is None:
         return error(node.name, 'does not answer ~/get_state: it hangs, or it is still starting; '
@@ -70,10 +71,17 @@ def state_finding(node: NodeFacts) -> Finding:
         return warn(node.name, 'inactive, so no pose comes: ros2 lifecycle set '
                                f'{node.name} activate')
     if node.state == 'unconfigured':
-        return error(node.name, 'unconfigured, so no pose comes: configuring failed (see its '
-                     'diagnostics below and its log) or nobody asked for it: ros2 lifecycle set '
-                     f'{node.name} configure, then activate')
+        why = ('configuring failed: mend what it says below' if _has_failed(graph, node)
+               else 'nobody asked for it')
+        return error(node.name, f'unconfigured, so no pose comes: {why}: ros2 lifecycle set '
+                     f'{node.name} configure, then ros2 lifecycle set {node.name} activate')
     return warn(node.name, f'in state {node.state}: if it stays there, look at its output')
+
+
+def _has_failed(graph: GraphFacts, node: NodeFacts) -> bool:
+    """Whether a node tells of an error."""
+    return any(_is_of(diagnosis, node.name) and diagnosis.level == 2
+               for diagnosis in graph.diagnoses)
 
 
 def clock_findings(graph: GraphFacts) -> Iterator[Finding]:
@@ -180,13 +188,13 @@ def _qos_mend(mismatch) -> str:
 
 
 def diagnosis_findings(graph: GraphFacts) -> Iterator[Finding]:
-    """What the nodes of this package say of themselves on /diagnostics."""
+    """What the nodes of this package say of themselves on /diagnostics, and cameras of faults."""
     ours = [node.name for node in graph.nodes if node.kind]
+    cameras = {end.node for name in graph.image_topics() for end in graph.topics[name].publishers}
     told = set()
     for diagnosis in graph.diagnoses:
-        owner = next((name for name in ours
-                      if diagnosis.name.partition(':')[0] == name.lstrip('/')), None)
-        if owner is None:
+        owner = next((name for name in [*ours, *sorted(cameras)] if _is_of(diagnosis, name)), None)
+        if owner is None or (owner not in ours and diagnosis.level == 0):
             continue
         told.add(owner)
         yield _OF_LEVEL.get(diagnosis.level, warn)(
@@ -195,6 +203,10 @@ def diagnosis_findings(graph: GraphFacts) -> Iterator[Finding]:
         if node.kind == 'pose_node' and node.name not in told:
             yield warn(node.name, f'sent no diagnostics in {graph.seconds:g} s, though it sends '
                                   'them once a second: it hangs, or its messages do not get here')
+
+
+def _is_of(diagnosis: Diagnosis, node: str) -> bool:
+    return diagnosis.name.partition(':')[0] == node.lstrip('/')
 
 
 def _published_by(topic: TopicFacts) -> str:

@@ -97,7 +97,7 @@ class NodeFacts:
 
     Attributes:
         name: full, '/ward/pose_node'.
-        kind: 'pose_node', 'overlay_node', 'camera_node' or '': another package's.
+        kind: 'pose_node', 'overlay_node' or '': another one.
         subscribed: topics that it subscribes to, with their types.
         state: lifecycle state of a pose_node; None: it did not answer.
         parameters: of those asked for, what it answered.

@@ -63,6 +63,15 @@ def test_lifecycle_states(state, level):
     assert [entry[0] for entry in told(graph, '/pose_node')] == [level, Level.OK]
 
 
+@pytest.mark.parametrize(('level', 'reason'), [
+    (0, 'nobody asked for it'), (2, 'configuring failed: mend what it says below')])
+def test_why_a_node_is_unconfigured(level, reason):
+    graph = GraphFacts(0, 1.0, (pose_node('unconfigured'),),
+                       diagnoses=(Diagnosis('pose_node: poses', level, 'why'),))
+    told_first = told(graph, '/pose_node')[0][1]
+    assert f': {reason}: ros2 lifecycle set /pose_node configure' in told_first
+
+
 def test_an_empty_graph_names_other_domains():
     ((level, text),) = told(GraphFacts(7, 1.0, other_domains=(3, 42)), 'nodes')
     assert level is Level.WARN and 'domain 7' in text and '3, 42' in text
@@ -123,6 +132,12 @@ def test_diagnostics_of_our_nodes_only():
     assert told(graph, '/other') == []
     silent = GraphFacts(0, 1.0, nodes)
     assert 'no diagnostics' in told(silent, '/ward/pose_node')[-1][1]
+
+
+def test_faults_of_whoever_publishes_pictures_are_told():
+    graph = GraphFacts(0, 1.0, (NodeFacts('/camera'),), topics(c__image=IMAGE), diagnoses=(
+        Diagnosis('camera: source', 2, 'the source ended'), Diagnosis('camera: rate', 0, 'fine')))
+    assert told(graph, '/camera') == [(Level.ERROR, 'says source: the source ended')]
 
 
 # real nodes
