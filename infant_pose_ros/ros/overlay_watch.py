@@ -15,9 +15,9 @@ from infant_pose_ros.ros.faults import (
     Severity,
 )
 
-#: Without an image or keypoints for longer, something is wrong, s.
+#: Without an image, or without keypoints while images come, for longer, something is wrong, s.
 WAIT_S = 3.0
-#: Share of the recent pictures without an answer from which that is told.
+#: Share of the pictures that were drawn or left out lately from which leaving out is told.
 UNANSWERED_SHARE = 0.5
 #: What the privacy modes draw on.
 BACKGROUNDS = {'off': 'the picture', 'black': 'black', 'blur': 'the blurred picture'}
@@ -28,11 +28,15 @@ class OverlayWatch:
 
     def __init__(self, now_s: float):
         self._counters = FrameCounters()
-        self._began_s, self._keypoints_s = now_s, now_s
+        self._began_s = self._keypoints_s = now_s
+        self._picture_s = -float('inf')
         self._shown: frozenset[str] = frozenset()
 
     def picture_came(self, now_s: float) -> None:
         """Note a picture; exactly one of drawn, given_up and failed follows, or it waits."""
+        if now_s - self._picture_s > WAIT_S:
+            self._keypoints_s = now_s       # nobody could answer a picture that didn't come
+        self._picture_s = now_s
         self._counters.arrived(now_s)
 
     def keypoints_came(self, now_s: float) -> None:
@@ -77,19 +81,20 @@ class OverlayWatch:
             yield Fault(Severity.ERROR, 'picture_failed',
                         f'a picture was left out: {statistics.error}: let its publisher send '
                         'whole messages of a layout that this node knows')
-        came = statistics.recent_in
-        if not came:
+        if not statistics.recent_in:
             return
         waited_s, dropped = now_s - self._keypoints_s, statistics.recent_dropped
+        # Not of those that came: who is left out may have waited for longer than is recent.
+        settled = statistics.recent_answered + dropped
         if waited_s > WAIT_S:
             yield Fault(Severity.ERROR, 'no_keypoints',
                         f'no keypoints on {keypoints_topic} for {waited_s:.0f} s: ' + (
                             'their publisher is there: look at its own /diagnostics'
                             if num_keypoints_publishers else
                             'nobody publishes them: start pose_node, or remap keypoints'))
-        elif came >= FEW_FRAMES and dropped > came * UNANSWERED_SHARE * (
+        elif settled >= FEW_FRAMES and dropped > settled * UNANSWERED_SHARE * (
                 OVER_SHARE if 'pictures_unanswered' in self._shown else 1.0):
             yield Fault(Severity.WARN, 'pictures_unanswered',
-                        f'{dropped} of {came} recent pictures were left out, as keypoints of '
+                        f'{dropped} of {settled} recent pictures were left out, as keypoints of '
                         'their stamp never came: let both be of one camera; if they are, '
                         'pose_node falls behind: lower the rate of the camera')

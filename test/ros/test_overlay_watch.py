@@ -69,6 +69,29 @@ def test_pictures_that_are_never_answered(watch):
     assert names(watch, 120.2) == []
 
 
+def test_pictures_that_waited_long_are_a_share_of_those_that_were_settled(watch):
+    for index in range(100):        # none is answered in the first 5 s ...
+        watch.picture_came(100.0 + 0.05 * index)
+    for index in range(50):         # ... and then all are given up at once
+        watch.picture_came(105.1 + 0.05 * index)
+        watch.keypoints_came(105.1 + 0.05 * index)
+        watch.drawn(105.1 + 0.05 * index)
+        watch.given_up(105.1 + 0.05 * index)
+        watch.given_up(105.1 + 0.05 * index)
+    (fault,) = report(watch, 107.7)[0]
+    assert fault.text.startswith('100 of 150 recent pictures were left out')
+
+
+def test_keypoints_are_not_waited_for_while_no_picture_comes(watch):
+    watch.picture_came(120.0)       # the camera took its time to start
+    assert names(watch, 120.5) == []
+    watch.picture_came(122.0)
+    assert names(watch, 123.5) == ['no_keypoints']
+    watch.keypoints_came(123.5)
+    watch.picture_came(140.0)       # it was away for a while
+    assert names(watch, 140.5) == []
+
+
 def test_a_picture_that_failed_shows_for_a_while(watch):
     run(watch, 100.0, 1.0)
     watch.failed(101.0, 'EncodingError: truncated')
