@@ -31,8 +31,10 @@ def make_camera(context):
     given = {name: ParameterValue(LaunchConfiguration(name), value_type=value_type)
              for name, value_type in CAMERA_PARAMETERS if context.launch_configurations[name]}
     has_overlay = context.launch_configurations.get('overlay', 'true').lower() in ('true', '1')
+    enclaves = context.launch_configurations.get('enclaves', '').strip('/')
     return [Node(package=PACKAGE, executable='camera_node', name='camera_node',
                  namespace='/camera', output='screen',
+                 ros_arguments=['--enclave', f'/{enclaves}/camera_node'] if enclaves else [],
                  parameters=[LaunchConfiguration('params_file'),
                              {'wait_for_subscribers': 1 + has_overlay, **given}])]
 

@@ -40,6 +40,8 @@ ARGUMENTS = (
     ('overlay', 'true', 'Draw the skeleton over the pictures (overlay_node).'),
     ('rviz', 'false', 'Start RViz.'),
     ('fixed_frame', 'camera_optical_frame', "RViz's fixed frame: the pictures' frame_id."),
+    ('enclaves', '', "SROS 2: path that the nodes' enclaves have in common, '/infant_pose' by the "
+     "package's policy; each node takes the one of its name (docs/security.md)."),
     ('use_fastdds_profile', 'true',
      'Let Fast DDS carry raw pictures without loss (config/fastdds.xml); a profile named in the '
      'environment wins.'),
@@ -72,6 +74,12 @@ def full_namespace(context):
     return ''.join('/' + part for part in namespace.split('/') if part)
 
 
+def enclave(context, name):
+    """ROS arguments that give a node its enclave, where `enclaves` is given; else none."""
+    path = context.launch_configurations['enclaves'].strip('/')
+    return ['--enclave', f'/{path}/{name}'] if path else []
+
+
 def camera_topics(context, camera):
     """A camera's topics by the names that the nodes have for them; '' is the only camera."""
     topics = {}
@@ -95,6 +103,7 @@ def overlay_node(context, camera):
         namespace=f'{start}/{camera}' if camera else LaunchConfiguration('namespace'),
         parameters=[context.launch_configurations['params_file'],
                     *given(context, OVERLAY_PARAMETERS)],
+        ros_arguments=enclave(context, f'{camera}/overlay_node' if camera else 'overlay_node'),
         remappings=[*((name, topics[name]) for name in ('image', 'image/compressed')),
                     *((name, f'{poses}/{name}') for name in ('keypoints', 'keypoints_raw'))],
         condition=IfCondition(LaunchConfiguration('overlay')))
@@ -111,11 +120,12 @@ def make_nodes(context):
     return [
         Node(package=PACKAGE, executable='pose_node', name='pose_node', namespace=namespace,
              output='screen', parameters=[params_file, *given(context, POSE_PARAMETERS)],
+             ros_arguments=enclave(context, 'pose_node'),
              remappings=[(f'{camera}/{name}' if camera else name, topic) for camera in cameras
                          for name, topic in camera_topics(context, camera).items()]),
         *(overlay_node(context, camera) for camera in cameras),
         Node(package='rviz2', executable='rviz2', name='rviz', namespace=namespace,
-             parameters=given(context, RVIZ_PARAMETERS),
+             parameters=given(context, RVIZ_PARAMETERS), ros_arguments=enclave(context, 'viewer'),
              arguments=['-d', PathJoinSubstitution([CONFIG, 'infant_pose.rviz']),
                         '-f', LaunchConfiguration('fixed_frame')],
              remappings=[('/camera/image', camera_topics(context, cameras[0])['image']),

@@ -177,6 +177,29 @@ def test_several_cameras_have_topics_and_an_overlay_each(
     assert shown['/overlay_node/image'] == 'left/overlay_node/image'
 
 
+@pytest.mark.parametrize(('cameras', 'enclaves', 'expected'), [
+    ('', '', [[], [], []]),
+    ('', '/infant_pose', [['--enclave', f'/infant_pose/{name}']
+                          for name in ('pose_node', 'overlay_node', 'viewer')]),
+    ('left,right', 'ward/', [['--enclave', f'/ward/{name}'] for name in (
+        'pose_node', 'left/overlay_node', 'right/overlay_node', 'viewer')])])
+def test_each_node_takes_an_enclave_of_its_own(launch_file, tmp_path, cameras, enclaves, expected):
+    if launch_file[0] == 'infant_pose':
+        (tmp_path / 'own.yaml').touch()
+        patterns = {name: f'/{{camera}}/{name}' for name in ('image', 'camera_info', 'depth')}
+        nodes = all_nodes_of(launch_file, tmp_path / 'own.yaml', cameras=cameras,
+                             enclaves=enclaves, **patterns)
+        assert [node.options['ros_arguments'] for node in nodes] == expected
+
+
+def test_the_policy_has_the_enclaves_of_the_launch_files(launch_file, tmp_path):
+    (tmp_path / 'own.yaml').touch()
+    policy = (ROOT / 'config' / 'sros2' / 'infant_pose.policy.xml').read_text()
+    for node in all_nodes_of(launch_file, tmp_path / 'own.yaml', enclaves='/infant_pose'):
+        option, path = node.options['ros_arguments']
+        assert option == '--enclave' and f'<enclave path="{path}">' in policy
+
+
 def test_one_topic_for_several_cameras_is_refused(launch_file, tmp_path):
     if launch_file[0] == 'infant_pose':
         (tmp_path / 'own.yaml').touch()

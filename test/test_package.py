@@ -129,10 +129,13 @@ def test_data_files_exist_and_are_complete(setup_arguments):
     assert installed['resource/infant_pose_ros'] == 'share/ament_index/resource_index/packages'
     assert installed['package.xml'] == 'share/infant_pose_ros'
     wanted = {str(path.relative_to(ROOT)) for folder in ('launch', 'config')
-              for path in (ROOT / folder).iterdir() if path.is_file()}
+              for path in (ROOT / folder).rglob('*')
+              if path.is_file() and '__pycache__' not in path.parts}
     assert wanted <= set(installed)
-    assert {'launch/infant_pose.launch.py', 'launch/demo.launch.py',
-            'config/infant_pose.yaml'} <= set(installed)
+    assert {'launch/infant_pose.launch.py', 'launch/demo.launch.py', 'config/infant_pose.yaml',
+            'config/sros2/infant_pose.policy.xml'} <= set(installed)
+    # Where it lies in the checkout, it lies below share/.
+    assert all(installed[name] == f'share/infant_pose_ros/{Path(name).parent}' for name in wanted)
 
 
 def test_all_modules_are_packaged(setup_arguments):
