@@ -146,8 +146,8 @@ def test_all_modules_are_packaged(setup_arguments):
 def test_console_scripts_lead_to_functions(setup_arguments):
     scripts = dict(re.split(r'\s*=\s*', line)
                    for line in setup_arguments['entry_points']['console_scripts'])
-    assert set(scripts) == {'infant-pose', 'infant_pose_demo', 'pose_node', 'camera_node',
-                            'overlay_node'}
+    assert set(scripts) == {'infant-pose', 'infant_pose_demo', 'infant_pose_nodes',
+                            'infant_pose_soak', 'pose_node', 'camera_node', 'overlay_node'}
     for target in scripts.values():
         module, function = target.split(':')
         source = ROOT.joinpath(*module.split('.')).with_suffix('.py').read_text(encoding='utf-8')
