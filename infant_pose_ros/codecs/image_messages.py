@@ -76,10 +76,14 @@ def decode_compressed(message) -> np.ndarray:
     """The picture in a sensor_msgs/CompressedImage (JPEG, PNG, ...), (H, W, 3) uint8 RGB.
 
     Raises:
-        EncodingError: the data is no whole picture that OpenCV can read, or a too large one.
+        EncodingError: the data is no whole picture that OpenCV can read, a too large one, or one
+            of depths.
     """
-    return decode_picture(bytes(message.data),
-                          f'compressed image of format {shown_text(message.format)}')
+    what = f'compressed image of format {shown_text(message.format)}'
+    if 'compressedDepth' in message.format:
+        raise EncodingError(f'{what}: holds depths, expected a picture: take the topic of the '
+                            'camera that ends in /compressed')
+    return decode_picture(bytes(message.data), what)
 
 
 def shown_text(text: str) -> str:

@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 import re
 
-import cv2
 import numpy as np
 
+from infant_pose_ros.codecs.picture_files import read_picture
 from infant_pose_ros.data import checksums, coco, lsp, mini_rgbd, mpi_inf_3dhp, mpii
 from infant_pose_ros.data.files import read_json
 from infant_pose_ros.data.pose_faults import faults_2d, faults_3d
 from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.data.stills import read_shard
-from infant_pose_ros.errors import DatasetError
+from infant_pose_ros.errors import DatasetError, EncodingError
 
 #: Of a folder of frames of MINI-RGBD, these may be absent as a whole: the reader can do without.
 _OPTIONAL_PARTS = {'fg_mask', 'depth'}
@@ -56,14 +56,13 @@ class CheckReport:
         if not path.is_file():
             self.add(path, 'missing', 'expected a picture, found nothing; copy it again')
             return None
-        content = np.fromfile(path, np.uint8)
-        # From memory, other than from a file, OpenCV refuses a JPEG that was cut short.
-        image = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if len(content) else None
-        if image is None:
-            self.add(path, 'unreadable', 'expected a picture, found one cut short or other data; '
-                     'copy it again')
+        try:
+            height, width = read_picture(path, is_grey=True).shape
+        except EncodingError as error:
+            self.add(path, 'unreadable', 'expected a picture, found one cut short or other data '
+                     f'({str(error).removeprefix(f"{path}: ")}); copy it again')
             return None
-        return image.shape[1], image.shape[0]
+        return width, height
 
     def add_pose(self, path: Path, name: str, keypoints_px: np.ndarray,
                  size_wh: tuple[int, int] | None, keypoints_m: np.ndarray | None = None) -> None:

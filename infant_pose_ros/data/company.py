@@ -70,7 +70,7 @@ class Company:
         """One infant, turned and scaled to about `side_px`, and its mask (h, w) 0..1."""
         row = int(rng.integers(len(self.stills)))
         image, path = read_image(self.stills.paths[row]), mask_path(self.stills.paths[row])
-        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        mask = read_image(path, is_grey=True) if path.is_file() else None
         if mask is None or mask.shape != image.shape[:2] or not mask.any():
             raise DatasetError(f'{path}: expected the mask of an infant, as large as the picture; '
                                'make the set again, stills with --depth')

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 import re
 
-import cv2
 import numpy as np
 
+from infant_pose_ros.codecs.picture_files import read_picture
 from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.data.stills import Stills
-from infant_pose_ros.errors import DatasetError
+from infant_pose_ros.errors import DatasetError, EncodingError
 from infant_pose_ros.geometry.boxes import box_around
 from infant_pose_ros.skeleton import FROM_MINI_RGBD, Joint, NUM_KEYPOINTS
 from infant_pose_ros.structures import Camera
@@ -196,12 +196,14 @@ class MiniRgbdVideo:
             DatasetError: the mask is missing, no picture or empty.
         """
         path = self.path('fg_mask', index)
-        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if mask is None or not mask.any():
-            found = 'an empty one' if mask is not None else 'none that can be read'
+        mend = "copy it again or take boxes='keypoints'"
+        try:
+            mask = read_picture(path, is_grey=True)
+        except EncodingError as error:
+            raise DatasetError(f'{error}; expected a mask of the infant: {mend}') from error
+        if not mask.any():
             raise DatasetError(
-                f"{path}: expected a mask of the infant, found {found}; copy it again or take "
-                "boxes='keypoints'")
+                f'{path}: expected a mask of the infant, found an empty one; {mend}')
         columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
         return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=float)
 

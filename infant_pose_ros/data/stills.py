@@ -17,14 +17,14 @@ _KEYS = ('keypoints_px', 'keypoints_m', 'visible', 'box_xyxy', 'body_length_m', 
 _LATER_KEYS = ('age_months',)
 
 
-def read_image(path: Path) -> np.ndarray:
-    """A picture as (H, W, 3) uint8 RGB.
+def read_image(path: Path, is_grey: bool = False) -> np.ndarray:
+    """A picture as (H, W, 3) uint8 RGB, or a mask as (H, W) uint8 if `is_grey`.
 
     Raises:
         DatasetError: the file is missing or no picture.
     """
     try:
-        return read_picture(path)
+        return read_picture(path, is_grey)
     except EncodingError as error:
         raise DatasetError(f'{error}; missing or not a picture') from error
 

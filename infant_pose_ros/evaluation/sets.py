@@ -8,7 +8,6 @@ import hashlib
 from pathlib import Path
 import re
 
-import cv2
 import numpy as np
 
 from infant_pose_ros.data.lsp import split_lspet
@@ -20,7 +19,7 @@ from infant_pose_ros.data.mini_rgbd import (
 )
 from infant_pose_ros.data.sequence_info import SequenceInfo
 from infant_pose_ros.data.sets import LSPET_HELD_OUT
-from infant_pose_ros.data.stills import Stills
+from infant_pose_ros.data.stills import read_image, Stills
 from infant_pose_ros.errors import DatasetError, InvalidInputError
 from infant_pose_ros.evaluation.bootstrap import block_numbers
 from infant_pose_ros.evaluation.metrics import head_units
@@ -155,10 +154,8 @@ def open_photos(folder: str | Path, count: int = LSPET_HELD_OUT,
 
 
 def _size_wh(path: Path) -> tuple[int, int]:
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise DatasetError(f'{path}: missing or not a picture; fetch the set again')
-    return image.shape[1], image.shape[0]
+    height, width = read_image(path, is_grey=True).shape
+    return width, height
 
 
 def _digest(stills: Stills, folder: Path) -> str:

@@ -60,6 +60,12 @@ def test_a_compressed_image_is_decoded_or_refused(data, form):
         assert picture_rgb.ndim == 3 and picture_rgb.dtype == np.uint8
 
 
+def test_a_depth_picture_in_compressed_form_is_told_from_a_damaged_one():
+    message = SimpleNamespace(format='16UC1; compressedDepth png', data=byte_array(bytes(100)))
+    with pytest.raises(EncodingError, match='holds depths, expected a picture: take the topic'):
+        decode_compressed(message)
+
+
 @pytest.mark.parametrize('width, height, step', [
     (2 ** 32 - 1, 1, 2 ** 32 - 1), (1, 2 ** 32 - 1, 3), (20_000, 20_000, 60_000)])
 def test_a_claimed_size_without_limits_is_refused_before_anything_is_made(width, height, step):

@@ -85,15 +85,56 @@ def test_cut_off_anywhere_it_is_refused(name):
         assert np.array_equal(cut, whole), f'{name} cut off at {length} of {len(data)}'
 
 
-def test_a_jpeg_without_its_end_is_refused_though_its_thumbnail_has_one():
+def test_a_jpeg_that_breaks_off_is_refused_though_its_thumbnail_has_an_end():
     thumbnail = picture_file('JPEG', 'RGB', 16, 16)
     data = picture_file('JPEG', 'RGB', 64, 48)
     with_thumbnail = data[:2] + b'\xff\xe5' + struct.pack('>H', len(thumbnail) + 2) + thumbnail \
         + data[2:]
     assert decode_picture(with_thumbnail, 'file').shape == (48, 64, 3)
-    for length in (len(with_thumbnail) - 2, len(with_thumbnail) - 30):
+    for length in (len(with_thumbnail) - 100, len(with_thumbnail) - 200):
         with pytest.raises(EncodingError, match='no complete JPEG or PNG'):
             decode_picture(with_thumbnail[:length], 'file')
+
+
+def webcam_jpeg(**how):
+    """A JPEG of noise, 80x60."""
+    noise = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, 'JPEG', **how)
+    return stream.getvalue()
+
+
+def without_huffman_tables(data):
+    """The same JPEG as the Motion-JPEG of many webcams: the usual tables are not repeated."""
+    place, kept = 2, data[:2]
+    while data[place + 1] != 0xda:
+        end = place + 2 + int.from_bytes(data[place + 2:place + 4], 'big')
+        kept += b'' if data[place + 1] == 0xc4 else data[place:end]
+        place = end
+    return kept + data[place:]
+
+
+@pytest.mark.parametrize('make', [
+    lambda data: data[:-2], lambda data: data[:-2] + bytes(500), lambda data: data + bytes(500),
+    lambda data: data + b'\xff\xd9', without_huffman_tables,
+    lambda data: without_huffman_tables(data)[:-2]],
+    ids=['no end', 'zeros for the end', 'zeros behind', 'two ends', 'no tables', 'neither'])
+def test_what_webcams_do_to_a_whole_jpeg_does_it_no_harm(make):
+    data = webcam_jpeg()
+    assert make(data) != data
+    assert np.array_equal(decode_picture(make(data), 'file'), decode_picture(data, 'file'))
+
+
+@pytest.mark.parametrize('padding', [b'', bytes(20_000)], ids=['cut', 'filled with zeros'])
+def test_a_jpeg_that_breaks_off_is_never_half_a_picture(padding):
+    data = webcam_jpeg()
+    for length in range(len(data) * 2 // 5, len(data) - 200, 97):
+        with pytest.raises(EncodingError, match='no complete JPEG or PNG'):
+            decode_picture(data[:length] + padding, 'file')
+    progressive = webcam_jpeg(progressive=True)
+    assert decode_picture(progressive, 'file').shape == (60, 80, 3)
+    with pytest.raises(EncodingError, match='no complete JPEG or PNG'):
+        decode_picture(progressive[:-2] + padding, 'file')
 
 
 def test_every_changed_byte_of_a_png_is_noticed_or_has_no_effect():
@@ -150,6 +191,7 @@ def test_files(tmp_path, monkeypatch):
     good = tmp_path / 'a.png'
     assert cv2.imwrite(str(good), np.full((4, 5, 3), 9, np.uint8))
     assert read_picture(good).shape == (4, 5, 3)
+    assert np.array_equal(read_picture(good, is_grey=True), np.full((4, 5), 9))
     for path in (tmp_path, tmp_path / 'none.png', tmp_path / 'x\0.png'):
         with pytest.raises(EncodingError, match='no such file|can not be read'):
             read_picture(path)

@@ -141,3 +141,6 @@ def test_what_is_missing_is_named(tmp_path):
     cv2.imwrite(str(tmp_path / '01/fg_mask/mask_00000.png'), np.zeros((480, 640), np.uint8))
     with pytest.raises(DatasetError, match='mask_00000.png: .*an empty one'):
         MiniRgbdVideo.open(tmp_path / '01').mask_box(0)
+    (tmp_path / '01/fg_mask/mask_00000.png').write_bytes(b'P5 100000 100000 255\n')
+    with pytest.raises(DatasetError, match="mask_00000.png: is too large.*boxes='keypoints'"):
+        MiniRgbdVideo.open(tmp_path / '01').mask_box(0)
