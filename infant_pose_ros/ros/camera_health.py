@@ -74,7 +74,7 @@ class CameraHealth:
             self._settings = settings
 
     def restart(self, now_s: float) -> None:
-        """Begin to wait anew: the node was activated, enabled or reset."""
+        """Begin to wait anew: the node was activated or enabled."""
         with self._lock:
             self._active_since_s = now_s
             self._stamps.restart()
@@ -84,7 +84,7 @@ class CameraHealth:
             self._size_wh: tuple[int, int] | None = None
             self._dark, self._blurred = Lasting(), Lasting()
             self._answered_s = -float('inf')
-            self._infant_s: float | None = None
+            self._infant_s = -float('inf')
             self._clock: tuple[int, float] | None = None
             self._shown: frozenset[str] = frozenset()
 
@@ -109,9 +109,9 @@ class CameraHealth:
     def answered(self, result, now_s: float) -> None:
         """Note the FrameResult of a frame."""
         with self._lock:
+            if result.infants or now_s - self._answered_s > RECENT_S:
+                self._infant_s = now_s      # or nobody could be seen before
             self._answered_s = now_s
-            if result.infants or self._infant_s is None:
-                self._infant_s = now_s
 
     def faults(self, now_s: float, inputs: InputStatus, depth: DepthStatus | None) -> list[Fault]:
         """What is wrong with the camera now, while the node is active and enabled."""
@@ -133,7 +133,8 @@ class CameraHealth:
             if not (clock and fault.name == 'no_image'):    # a paused bag sends none
                 yield fault
         yield from frame_faults(
-            statistics, settings.max_age_ms, settings.drop_warn_share, self._shown)
+            statistics, settings.max_age_ms, settings.drop_warn_share, self._shown,
+            inputs.tells_lost)
         yield from self._stamps.faults(now_s)
         if now_s - self._looked_s < RECENT_S:
             yield from self._picture_faults()
@@ -175,7 +176,7 @@ class CameraHealth:
 
     def _nobody(self, now_s: float) -> Iterator[Fault]:
         limit_s = self._settings.no_infant_warn_s
-        if not limit_s or self._infant_s is None or now_s - self._answered_s > RECENT_S:
+        if not limit_s or now_s - self._answered_s > RECENT_S:
             return
         if now_s - self._infant_s > limit_s:
             yield Fault(Severity.WARN, 'no_infant',

@@ -20,7 +20,7 @@ from infant_pose_ros.ros.camera_health import CameraHealth
 from infant_pose_ros.ros.camera_memory import CameraMemory
 from infant_pose_ros.ros.cameras import TransportWatch
 from infant_pose_ros.ros.diagnostics import frame_values
-from infant_pose_ros.ros.faults import DepthStatus, Fault, Severity
+from infant_pose_ros.ros.faults import DepthStatus, Fault, output_faults, Severity
 from infant_pose_ros.ros.frame import Frame, InHand
 from infant_pose_ros.ros.frame_gathering import FrameGathering
 from infant_pose_ros.ros.image_input import FollowingSubscription, ImageInput
@@ -91,7 +91,8 @@ class CameraStream:
             self._node, settings.image_transport, settings.reliability,
             surviving(self._on_image, self._image_failed),
             surviving(self._on_camera_info, self._message_failed), self._transport_watch.restart,
-            EVERY_DEPTH if every else 1, self._prefix, every)
+            EVERY_DEPTH if every else 1, self._prefix, every,
+            lambda count: self.health.counters.told_lost(time.monotonic(), count))
         if settings.use_depth:
             kinds['depth'] = EVERY_DEPTHS_KEPT if every else DEPTHS_KEPT
             self._depth = FollowingSubscription(
@@ -318,7 +319,7 @@ class CameraStream:
 
     def faults(self, now_s: float) -> list[Fault]:
         """What is wrong with a camera that is to be worked on."""
-        found = []
+        found = list(output_faults(self._outputs.unheard()))
         if self._num_skipped:
             found.append(Fault(
                 Severity.ERROR, 'frame_skipped',

@@ -30,7 +30,9 @@ class FrameStatistics:
 
     Attributes:
         age_ms_p50, age_ms_p95: now minus capture when the result was published; None: unknown.
-        recent_*: frames of the last `WINDOW_S` seconds; recent_in: images that came.
+        recent_*: frames of the last `WINDOW_S` seconds; recent_in: images that came;
+            recent_told_lost: those of recent_lost that the middleware itself told to be lost.
+        num_infants: in view; 0 where nothing was answered lately.
         num_refused: people of the last frame who are taken for adults and not told of.
         stale_age_s: age of the last frame that was too old; None: none was.
         since_image_s: s since the last image came; None: none came.
@@ -58,6 +60,7 @@ class FrameStatistics:
     recent_answered: int = 0
     recent_stale: int = 0
     recent_lost: int = 0
+    recent_told_lost: int = 0
     recent_dropped: int = 0
     stale_age_s: float | None = None
     since_image_s: float | None = None
@@ -112,7 +115,7 @@ class FrameCounters:
         self._totals = dict.fromkeys(
             ('frames_in', 'answered', 'dropped', 'stale', 'failed', 'lost_in_transport'), 0)
         self._in, self._out, self._lost, self._stale = _Recent(), _Recent(), _Recent(), _Recent()
-        self._dropped = _Recent()
+        self._dropped, self._told_lost = _Recent(), _Recent()
         self._num_infants = self._num_refused = 0
         self._image_s: float | None = None
         self._stale_age_s: float | None = None
@@ -174,6 +177,11 @@ class FrameCounters:
                 self._totals['lost_in_transport'] += count
                 self._lost.add(now_s, count)
 
+    def told_lost(self, now_s: float, count: int) -> None:
+        """The middleware tells that images got lost; `lost` counts them, once it is sure."""
+        with self._lock:
+            self._told_lost.add(now_s, count)
+
     def snapshot(self, now_s: float) -> FrameStatistics:
         """The counters and the last `WINDOW_S` seconds."""
         with self._lock:
@@ -187,10 +195,12 @@ class FrameCounters:
                 **totals, in_flight=in_flight, input_hz=self._in.rate_hz(now_s),
                 output_hz=self._out.rate_hz(now_s), age_ms_p50=p50, age_ms_p95=p95,
                 stage_ms=_mean_stages([stages for _, stages in outputs]),
-                num_infants=self._num_infants, num_refused=self._num_refused,
+                num_infants=self._num_infants if outputs else 0,
+                num_refused=self._num_refused if outputs else 0,
                 recent_in=len(self._in.values(now_s)), recent_answered=len(outputs),
                 recent_stale=len(self._stale.values(now_s)),
                 recent_lost=sum(self._lost.values(now_s)),
+                recent_told_lost=sum(self._told_lost.values(now_s)),
                 recent_dropped=len(self._dropped.values(now_s)), stale_age_s=self._stale_age_s,
                 since_image_s=None if self._image_s is None else now_s - self._image_s,
                 error=self._error[1] if self._error else None,

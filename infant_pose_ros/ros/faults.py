@@ -22,6 +22,8 @@ ERROR_SHOWN_S = 5.0
 #: is over at `OVER_SHARE` of the limit.
 LOST_SHARE, STALE_SHARE = 0.05, 0.10
 OVER_SHARE = 0.5
+#: Fewer than so many tell of no share, unless they are all.
+FEW_LATE = 3
 #: The same of frames without a depth picture, where depth is asked for.
 WITHOUT_DEPTH_SHARE = 0.10
 #: So many images must have come lately before their dropping tells anything.
@@ -78,6 +80,7 @@ class InputStatus:
         camera_misfit: why it can't be used for the last picture.
         camera_size_wh: the resolution that it is for; None: none is known.
         uses_sim_time: whether the node's clock follows /clock.
+        tells_lost: whether the middleware tells of images that got lost.
         clock_ns: the node's clock. num_clock_publishers: of /clock.
     """
 
@@ -96,6 +99,7 @@ class InputStatus:
     uses_sim_time: bool = False
     clock_ns: int = 0
     num_clock_publishers: int = 0
+    tells_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,23 +173,24 @@ def nearest(topic: str, others: Iterable[tuple[str, str]]) -> list[tuple[str, st
 
 
 def frame_faults(statistics: FrameStatistics, max_age_ms: float, drop_warn_share: float = 1.0,
-                 shown: Set[str] = frozenset()) -> Iterator[Fault]:
+                 shown: Set[str] = frozenset(), tells_lost: bool = False) -> Iterator[Fault]:
     """Frames that failed, came too late, got lost or were replaced unseen; refusals.
 
     Args:
         shown: names of the faults that are shown already; they are over at half their limit.
+        tells_lost: whether the middleware tells of images that got lost.
     """
     if statistics.since_error_s is not None and statistics.since_error_s < ERROR_SHOWN_S:
         yield failed_frame(statistics.error)
     worked_on = statistics.recent_answered + statistics.recent_stale
-    if statistics.recent_stale > _limit(STALE_SHARE, 'stale_frames', shown) * worked_on:
+    is_late = statistics.recent_stale >= FEW_LATE or not statistics.recent_answered
+    if is_late and statistics.recent_stale > (
+            _limit(STALE_SHARE, 'stale_frames', shown) * worked_on):
         yield _stale(statistics, worked_on, max_age_ms)
     sent = statistics.recent_in + statistics.recent_lost
-    if statistics.recent_lost > _limit(LOST_SHARE, 'lost_in_transport', shown) * sent:
-        yield Fault(Severity.WARN, 'lost_in_transport',
-                    f'{statistics.recent_lost} of {sent} recent images got lost in transport: '
-                    f'let the camera publish reliable, or {_PROFILE}; where this machine is '
-                    'busy, lower the rate of the camera')
+    if statistics.recent_lost >= FEW_LATE and statistics.recent_lost > (
+            _limit(LOST_SHARE, 'lost_in_transport', shown) * sent):
+        yield _lost(statistics, sent, tells_lost)
     dropped, came = statistics.recent_dropped, statistics.recent_in
     if came >= FEW_FRAMES and dropped > _limit(drop_warn_share, 'falling_behind', shown) * came:
         yield Fault(Severity.WARN, 'falling_behind',
@@ -193,10 +198,26 @@ def frame_faults(statistics: FrameStatistics, max_age_ms: float, drop_warn_share
                     f'{statistics.input_hz:.1f} a second come and {statistics.output_hz:.1f} '
                     'are answered: lower the rate of the camera, raise detect_every, lower '
                     'max_infants, or use a GPU')
-    if statistics.num_refused:
-        yield Fault(Severity.WARN, 'adults_refused',
+    if statistics.num_refused:      # where an infant is told of as well, all is as it should be
+        yield Fault(Severity.OK if statistics.num_infants else Severity.WARN, 'adults_refused',
                     f'{statistics.num_refused} in view not told of, taken for adults: if one is '
                     "an infant, lower infant_score_min, or set adult_policy to 'prefer' or 'off'")
+
+
+def _lost(statistics: FrameStatistics, sent: int, tells_lost: bool) -> Fault:
+    lost, told = statistics.recent_lost, statistics.recent_told_lost
+    what = f'{lost} of {sent} recent images '
+    on_the_way = f'let the camera publish reliable, or {_PROFILE}'
+    if not tells_lost:
+        text = (f'{what}got lost in transport: {on_the_way}; where this machine is busy, lower '
+                'the rate of the camera')
+    elif told > 0.5 * lost:
+        text = f'{what}got lost in transport: {on_the_way}'
+    else:
+        text = (f'{what}did not reach this node, though the middleware lost only {told}: newer '
+                'ones took their place, so this machine is busy: lower the rate or the '
+                f'resolution of the camera; where it is not busy, {_PROFILE}')
+    return Fault(Severity.WARN, 'lost_in_transport', text)
 
 
 def _limit(share: float, name: str, shown: Set[str]) -> float:
@@ -273,6 +294,15 @@ def fallback_faults(fallback: str) -> Iterator[Fault]:
     """What the pipeline says of running on another device than asked for; '' for nothing."""
     if fallback:
         yield Fault(Severity.WARN, 'gpu_out_of_memory', fallback)
+
+
+def output_faults(unheard: Iterable[tuple[str, str, str]]) -> Iterator[Fault]:
+    """Subscribers of the answers that get none, as `PoseOutputs.unheard` has them."""
+    told = [f'{node} on {topic} ({reason})' for topic, node, reason in unheard]
+    if told:
+        yield Fault(Severity.WARN, 'output_qos',
+                    'a subscriber gets nothing, as it asks for more than is offered: '
+                    f'{", ".join(told)}: let it ask for what ros2 topic info --verbose shows')
 
 
 def worker_ended() -> Fault:

@@ -14,6 +14,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.ros.qos import agreed_reliability, checked_overrides, image_qos
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:     # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
 #: How often the publishers' reliability is looked at, s.
 CHECK_PERIOD_S = 0.25
 #: CameraInfo messages kept while the node is busy: they are the witnesses of lost pictures.
@@ -35,6 +40,10 @@ class FollowingSubscription:
         on_message: called with each message.
         on_reopened: called after the subscription was made anew.
         depth: messages kept while the node is busy; 1 keeps the newest.
+        on_lost: called with how many messages the middleware tells to be lost; None: not asked.
+
+    Attributes:
+        tells_lost: whether the middleware does tell.
 
     Raises:
         SettingsError: the QoS override of the reliability is none of `RELIABILITIES`.
@@ -42,8 +51,10 @@ class FollowingSubscription:
 
     def __init__(self, node: Node, message_type: type, name: str, reliability: str,
                  on_message: Callable[[Any], None],
-                 on_reopened: Callable[[], None] = lambda: None, depth: int = 1):
+                 on_reopened: Callable[[], None] = lambda: None, depth: int = 1,
+                 on_lost: Callable[[int], None] | None = None):
         self._node, self._message_type, self._name = node, message_type, name
+        self._on_lost, self.tells_lost = on_lost, on_lost is not None
         self._on_message, self._on_reopened, self._depth = on_message, on_reopened, depth
         self.topic = node.resolve_topic_name(name)
         self._setting = self._overridden(reliability)
@@ -82,11 +93,22 @@ class FollowingSubscription:
 
     def _subscribe(self) -> None:
         with checked_overrides(self.topic, 'subscription'):
-            self._subscription = self._node.create_subscription(
-                self._message_type, self._name, self._on_message,
-                image_qos(self.reliability, self._depth),
-                qos_overriding_options=QoSOverridingOptions(
-                    (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)))
+            try:
+                self._subscription = self._made()
+            except UnsupportedEventTypeError:       # this middleware doesn't tell
+                self.tells_lost = False
+                self._subscription = self._made()
+
+    def _made(self) -> Any:
+        events = None
+        if self.tells_lost:
+            events = SubscriptionEventCallbacks(
+                message_lost=lambda event: self._on_lost(event.total_count_change))
+        return self._node.create_subscription(
+            self._message_type, self._name, self._on_message,
+            image_qos(self.reliability, self._depth), event_callbacks=events,
+            qos_overriding_options=QoSOverridingOptions(
+                (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)))
 
     def _check(self) -> None:
         wanted = agreed_reliability(self._setting, self.offered())
@@ -112,6 +134,7 @@ class ImageInput:
         depth: pictures kept while the node is busy; 1 keeps the newest.
         prefix: what the names begin with, 'left/' say.
         every_info: whether each CameraInfo counts: then they are asked for as the pictures are.
+        on_lost: as `FollowingSubscription` has it, of pictures.
 
     Raises:
         SettingsError: the QoS override of the reliability is none of `RELIABILITIES`.
@@ -121,12 +144,13 @@ class ImageInput:
                  on_image: Callable[[Image | CompressedImage], None],
                  on_camera_info: Callable[[CameraInfo], None] | None = None,
                  on_reopened: Callable[[], None] = lambda: None, depth: int = 1,
-                 prefix: str = '', every_info: bool = False):
+                 prefix: str = '', every_info: bool = False,
+                 on_lost: Callable[[int], None] | None = None):
         self._node = node
         self._images = FollowingSubscription(
             node, *((Image, f'{prefix}image') if transport == 'raw' else
                     (CompressedImage, f'{prefix}image/compressed')),
-            reliability, on_image, on_reopened, depth)
+            reliability, on_image, on_reopened, depth, on_lost)
         self.topic = self._images.topic
         self._info_name = f'{prefix}camera_info'
         self.camera_info_topic = node.resolve_topic_name(self._info_name)
@@ -138,6 +162,11 @@ class ImageInput:
     def reliability(self) -> ReliabilityPolicy:
         """What the image subscription asks for at present."""
         return self._images.reliability
+
+    @property
+    def tells_lost(self) -> bool:
+        """Whether the middleware tells of pictures that got lost."""
+        return self._images.tells_lost
 
     def open(self) -> None:
         """Subscribe, and begin to follow the publishers' reliability."""

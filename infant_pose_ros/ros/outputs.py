@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from geometry_msgs.msg import PoseArray
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile
+from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Header, String
@@ -73,6 +74,15 @@ class PoseOutputs:
         """What the numbers mean; late subscribers get it too."""
         self._skeleton_info.publish(encode_skeleton_info(content))
 
+    def unheard(self) -> Iterator[tuple[str, str, str]]:
+        """Subscribers whose QoS can't be met: the topic, their node, and what doesn't fit."""
+        for publisher in self._all:
+            topic = publisher.topic_name
+            for info in self._node.get_subscriptions_info_by_topic(topic):
+                fit, reason = qos_check_compatible(publisher.qos_profile, info.qos_profile)
+                if fit == QoSCompatibility.ERROR:
+                    yield topic, info.node_name, _in_short(reason)
+
     def reset(self) -> None:
         """Forget the frame before: no velocity spans the reset."""
         self._joint_encoder.reset()
@@ -85,3 +95,9 @@ class PoseOutputs:
     def _publish_markers(self, message: MarkerArray) -> None:
         if message.markers:
             self._markers.publish(message)
+
+
+def _in_short(reason: str) -> str:
+    """What rclpy says of QoS that don't fit: 'ERROR: one;ERROR: two;' becomes 'one, two'."""
+    parts = (part.strip().removeprefix('ERROR: ') for part in reason.split(';'))
+    return ', '.join(part.lower() for part in parts if part)

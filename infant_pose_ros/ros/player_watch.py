@@ -8,8 +8,9 @@ import threading
 from infant_pose_ros.ros.diagnostics import FrameCounters
 from infant_pose_ros.ros.faults import Fault, Severity
 
-#: A source is slow under this share of the rate that is wanted, after so long, s.
-SLOW_SHARE, SLOW_AFTER_S = 0.8, 5.0
+#: A source is slow under this share of the rate that is wanted, after so long, s: the first
+#: picture of a webcam takes its time, and the rate is taken over 5 s.
+SLOW_SHARE, SLOW_AFTER_S = 0.8, 8.0
 
 
 class PlayerWatch:

@@ -26,6 +26,7 @@ def input_status(node: Node, images: ImageInput, transport: str, camera: CameraM
         camera_error=camera.decode_error, camera_misfit=camera.fit_error,
         camera_size_wh=None if known is None else (known.width, known.height),
         uses_sim_time=bool(node.get_parameter('use_sim_time').value),
+        tells_lost=images.tells_lost,
         clock_ns=node.get_clock().now().nanoseconds,
         num_clock_publishers=node.count_publishers('/clock'))
 

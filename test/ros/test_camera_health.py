@@ -127,6 +127,13 @@ def test_without_answers_nobody_is_not_told(live):
     assert 'no_infant' not in life.run(60, answer=False)
 
 
+def test_nobody_is_waited_for_anew_after_a_pause(live):
+    life = live()
+    life.run(1, infants=())
+    life.now_s += 40.0
+    assert life.run(0.5, infants=()) == []
+
+
 def test_no_image_and_its_end(live):
     life = live()
     life.now_s += 2.5

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from infant_pose_ros.ros.cameras import encode_camera_info
 from infant_pose_ros.ros.images import encode_image
 from infant_pose_ros.structures import Camera
 
-MODULE = 'infant_pose_ros.nodes.pose_node'
 TIMEOUT_S = 40.0
 NS = 10 ** 9
 FITS = Camera(150.0, 150.0, 79.5, 59.5, 160, 120)
@@ -138,14 +137,22 @@ def set_parameter(probe, name, value):
 
 
 @pytest.fixture(scope='module')
-def node(ros_domain, node_process, probe, weights):
-    params = {**weights, 'keypoint_score_min': 0.05, 'track_score_min': 0.0,
+def folder(tmp_path_factory):
+    """Where the node looks for its pose model, and for the file that makes it tell of a GPU."""
+    return tmp_path_factory.mktemp('node')
+
+
+@pytest.fixture(scope='module')
+def node(ros_domain, node_process, probe, weights, folder):
+    script, pose = folder / 'fallback_node.py', folder / 'pose.safetensors'
+    script.write_text(FALLBACK, encoding='utf-8')
+    params = {**weights, 'pose_weights': pose, 'keypoint_score_min': 0.05, 'track_score_min': 0.0,
               'detection_score_min': 0.3, 'adult_policy': 'off', 'detect_every': 1,
               'detect_async': False, 'reliability': 'reliable', 'no_image_warn_s': 1.0,
               'no_infant_warn_s': 1.0, 'frozen_warn_s': 1.0, 'drop_warn_share': 0.2,
               'detect_evry': 3}
-    with node_process(MODULE, params=params, env=ros_domain) as process:
-        process.wait_for_log('active: /image')
+    with node_process(script, params=params, remaps={'__node': 'pose_node'},
+                      env={**ros_domain, 'FALLBACK': str(folder / 'full')}) as process:
         yield process
 
 
@@ -163,6 +170,25 @@ def well_again(request):
 ERROR, WARN = DiagnosticStatus.ERROR, DiagnosticStatus.WARN
 
 
+def test_models_missing_damaged_and_well_again_and_a_full_gpu(
+        camera, node, probe, weights, folder):
+    pose, full = folder / 'pose.safetensors', folder / 'full'
+    camera.until_told('model_missing', says=str(pose), level=ERROR, is_sending=False)
+    shutil.copy(weights['pose_weights'].with_suffix('.json'), pose.with_suffix('.json'))
+    pose.write_bytes(b'not what it was')
+    assert not probe.change_state('/pose_node', Transition.TRANSITION_CONFIGURE)
+    camera.until_told('model_damaged', says=str(pose), level=ERROR, is_sending=False)
+    shutil.copy(weights['pose_weights'], pose)
+    full.write_text('')
+    assert probe.change_state('/pose_node', Transition.TRANSITION_CONFIGURE)
+    assert probe.change_state('/pose_node', Transition.TRANSITION_ACTIVATE)
+    status = camera.until_told('gpu_out_of_memory', says='the networks run on the CPU',
+                               is_sending=False)
+    assert 'model' not in values_of(status)['faults']
+    full.unlink()
+    camera.until(lambda status, told: 'gpu_out_of_memory' not in told, is_sending=False)
+
+
 def test_nobody_publishes_and_a_misspelt_parameter(camera, probe):
     elsewhere = probe.publisher(Image, '/elsewhere/image_raw')
     status = camera.until_told('no_publisher', 'unknown_parameter', level=ERROR, is_sending=False,
@@ -178,6 +204,15 @@ def test_a_publisher_that_the_subscription_does_not_match(camera, node):
     camera.connect()
     camera.until_gone('incompatible_qos', 'no_publisher')
     node.wait_for_log(r'over after \d+ s \[incompatible_qos\]')
+
+
+def test_a_subscriber_that_asks_for_more_than_is_offered(camera, probe):
+    subscription = probe.node.create_subscription(
+        PointCloud2, '/pose_node/keypoints', lambda _: None,
+        QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    camera.until_told('output_qos', says='probe on /pose_node/keypoints (volatile publisher')
+    probe.node.destroy_subscription(subscription)
+    camera.until_gone('output_qos')
 
 
 def test_what_can_be_wrong_with_camera_info(camera):
@@ -231,7 +266,7 @@ def test_frames_that_fail_come_too_fast_or_get_lost(camera):
     camera.until_told('frame_failed', says='got 1000', level=ERROR)
     camera.well()
     camera.sends_image = lambda index: index % 3
-    camera.until_told('lost_in_transport', says='publish reliable')
+    camera.until_told('lost_in_transport', says='lower the rate or the resolution')
     camera.well()
     still = noise()
     camera.picture, camera.period_s = (lambda: still), 0.0
@@ -258,46 +293,6 @@ def test_a_camera_that_falls_silent(camera, node):
                  'unknown_encoding', 'falling_behind', 'clock_stands_still'):
         assert f'[{name}]' in node.output
     assert node.output.count('light the room') == 1     # told once, and not every second
+    node.interrupt()
+    assert node.wait() == 0
     assert 'Traceback' not in node.output
-
-
-def test_models_missing_damaged_and_well_again_and_a_full_gpu(
-        ros_domain, node_process, probe, weights, tmp_path):
-    script, full = tmp_path / 'fallback_node.py', tmp_path / 'full'
-    script.write_text(FALLBACK, encoding='utf-8')
-    pose = tmp_path / 'pose.safetensors'
-    params = {**weights, 'pose_weights': pose}
-    remaps = {'__node': 'second', 'image': '/second/image', 'camera_info': '/second/info'}
-    diagnostics = probe.subscribe(DiagnosticArray, '/diagnostics')
-
-    def told(name):
-        def is_wanted(message):
-            status = message.status[0]
-            return status.name == 'second: poses' and (
-                name in values_of(status)['faults'].split(','))
-        del diagnostics[:]
-        return diagnostics.wait_for(is_wanted, TIMEOUT_S).status[0]
-
-    with node_process(script, params=params, remaps=remaps,
-                      env={**ros_domain, 'FALLBACK': str(full)}) as process:
-        status = told('model_missing')
-        assert status.level == ERROR and str(pose) in status.message
-        shutil.copy(weights['pose_weights'].with_suffix('.json'), pose.with_suffix('.json'))
-        pose.write_bytes(b'not what it was')
-        assert not probe.change_state('/second', Transition.TRANSITION_CONFIGURE)
-        status = told('model_damaged')
-        assert status.level == ERROR and str(pose) in status.message
-        shutil.copy(weights['pose_weights'], pose)
-        full.write_text('')
-        assert probe.change_state('/second', Transition.TRANSITION_CONFIGURE)
-        assert probe.change_state('/second', Transition.TRANSITION_ACTIVATE)
-        status = told('gpu_out_of_memory')
-        assert 'model' not in values_of(status)['faults']
-        assert 'the networks run on the CPU' in status.message
-        full.unlink()
-        del diagnostics[:]
-        diagnostics.wait_for(lambda m: m.status[0].name == 'second: poses' and (
-            'gpu' not in values_of(m.status[0])['faults']), TIMEOUT_S)
-        process.interrupt()
-        assert process.wait() == 0
-        assert 'Traceback' not in process.output

@@ -64,6 +64,8 @@ def test_ages_and_stages_over_the_window_only():
     assert statistics.num_refused == 0
     counters.answered(10.0, 1.0, {}, 0, 3)
     assert frame_values(counters.snapshot(10.0))['refused'] == '3'
+    later = counters.snapshot(11.0 + WINDOW_S)      # nothing was answered lately
+    assert (later.num_infants, later.num_refused) == (0, 0)
 
 
 def test_lost_frames_are_counted_and_forgotten_by_the_window():

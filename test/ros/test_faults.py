@@ -14,6 +14,7 @@ from infant_pose_ros.ros.faults import (
     input_faults,
     InputStatus,
     nearest,
+    output_faults,
     Severity,
     unknown_parameter_faults,
 )
@@ -88,6 +89,29 @@ def test_lost_images_need_more_than_a_few():
     assert not list(frame_faults(FrameStatistics(recent_in=99, recent_lost=1), 500.0))
 
 
+@pytest.mark.parametrize('told, mend', [(40, 'let the camera publish reliable'),
+                                        (3, 'lower the rate or the resolution')])
+def test_lost_images_are_told_from_those_that_were_not_taken_in_time(told, mend):
+    lossy = FrameStatistics(recent_in=50, recent_lost=50, recent_told_lost=told)
+    (fault,) = frame_faults(lossy, 500.0, tells_lost=True)
+    assert fault.name == 'lost_in_transport' and mend in fault.text
+    assert ('machine is busy' in fault.text) == (told == 3)
+
+
+def test_one_frame_of_few_is_no_share():
+    assert not list(frame_faults(FrameStatistics(recent_in=3, recent_lost=1), 500.0))
+    assert not list(frame_faults(FrameStatistics(recent_answered=3, recent_stale=1), 500.0))
+    (fault,) = frame_faults(FrameStatistics(recent_stale=1, stale_age_s=2.0), 500.0)
+    assert (fault.name, fault.severity) == ('stale_frames', Severity.ERROR)
+
+
+def test_subscribers_that_hear_nothing_are_named():
+    assert not list(output_faults([]))
+    (fault,) = output_faults([('/pose_node/keypoints', 'listener', 'volatile publisher')])
+    assert (fault.name, fault.severity) == ('output_qos', Severity.WARN)
+    assert 'listener on /pose_node/keypoints (volatile publisher)' in fault.text
+
+
 @pytest.mark.parametrize('without, error, publishers, expected', [
     (10, None, 1, None),                    # a tenth: no fault yet
     (11, None, 0, 'nobody publishes /depth; remap depth'),
@@ -114,6 +138,8 @@ def test_people_who_are_taken_for_adults_are_told_with_the_mend():
     found = list(frame_faults(FrameStatistics(num_refused=2), 500.0))
     assert [fault.severity for fault in found] == [Severity.WARN]
     assert '2 in view' in found[0].text and 'adult_policy' in found[0].text
+    beside = list(frame_faults(FrameStatistics(num_infants=1, num_refused=1), 500.0))
+    assert [fault.severity for fault in beside] == [Severity.OK]    # a nurse at the cot
 
 
 def test_other_topics_are_named_the_likest_first():

@@ -289,7 +289,7 @@ def test_images_lost_in_transport_are_counted(camcorder, probe):
     camcorder.diagnosed(lambda s: dict((v.key, v.value) for v in s.values).get(
         'camera_info') == '162x120')
     camcorder.ask()
-    status = camcorder.diagnosed(lambda s: 'lost in transport' in s.message).status[0]
+    status = camcorder.diagnosed(lambda s: 'did not reach this node' in s.message).status[0]
     values = {entry.key: entry.value for entry in status.values}
     assert int(values['frames_lost_in_transport']) == before + 4
 
