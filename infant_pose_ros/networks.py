@@ -28,6 +28,11 @@ MENDS = ('free memory on the GPU (nvidia-smi lists who holds it), follow fewer i
 #: What libraries below PyTorch call their want of memory, in small letters.
 _MEMORY_WORDS = ('out of memory', 'alloc_failed')
 _GPU_WORDS = ('cuda', 'cudnn', 'cublas')
+#: PyTorch's own types of them, as far as this version has them: some came with 2.5 and 2.8.
+_MEMORY_ERRORS = tuple(
+    getattr(place, 'OutOfMemoryError') for place in (torch, torch.cuda)
+    if hasattr(place, 'OutOfMemoryError'))
+_GPU_ERRORS = (torch.AcceleratorError,) if hasattr(torch, 'AcceleratorError') else ()
 
 Models = Callable[[PipelineSettings], PoseModels]
 Answer = TypeVar('Answer')
@@ -38,14 +43,14 @@ def is_memory_failure(error: RuntimeError, device: str) -> bool:
     if device == 'cpu':
         return False
     text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or any(
+    return isinstance(error, _MEMORY_ERRORS) or any(
         word in text for word in _MEMORY_WORDS)
 
 
 def is_gpu_failure(error: RuntimeError, device: str) -> bool:
     """Whether a GPU or its libraries failed, whatever the reason."""
     text = str(error).lower()
-    return device != 'cpu' and (isinstance(error, torch.AcceleratorError) or any(
+    return device != 'cpu' and (isinstance(error, _GPU_ERRORS) or any(
         word in text for word in _GPU_WORDS))
 
 

@@ -25,7 +25,7 @@ STAGES = ('detect', 'pose', 'lift', 'filter')
 #: What may go wrong with one frame without harm to the next one, or to other cameras'.
 FRAME_ERRORS = (
     InfantPoseError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
-    ArithmeticError, AssertionError, MemoryError, OSError, cv2.error)
+    ArithmeticError, AssertionError, MemoryError, OSError, cv2.error, np.linalg.LinAlgError)
 
 
 class Stopwatch:

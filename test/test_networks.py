@@ -1,5 +1,6 @@
 """What happens when a GPU's memory runs out; the GPU is a scripted one."""
 
+import importlib.util
 import threading
 
 import pytest
@@ -89,6 +90,17 @@ def test_failures_are_told_apart(error, is_memory, is_gpu):
     assert is_memory_failure(error, 'cuda:0') == is_memory
     assert is_gpu_failure(error, 'cuda:0') == is_gpu
     assert not is_memory_failure(error, 'cpu') and not is_gpu_failure(error, 'cpu')
+
+
+def test_failures_are_told_apart_by_a_pytorch_that_has_no_types_for_them(monkeypatch):
+    monkeypatch.delattr(torch, 'AcceleratorError')
+    monkeypatch.delattr(torch, 'OutOfMemoryError')
+    spec = importlib.util.find_spec('infant_pose_ros.networks')
+    older = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(older)
+    assert older.is_memory_failure(torch.cuda.OutOfMemoryError(FULL), 'cuda:0')
+    assert older.is_gpu_failure(RuntimeError('CUDA error: unspecified launch failure'), 'cuda:0')
+    assert not older.is_gpu_failure(RuntimeError('shape mismatch'), 'cuda:0')
 
 
 def test_too_many_crops_are_read_one_by_one(monkeypatch):

@@ -31,7 +31,9 @@ class FrameGathering:
 
     def close(self) -> list[Any]:
         """Forget everything; the frames that still waited."""
-        self._stop_timer()
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+        self._timer = None
         return self._pairing.clear()
 
     def add_frame(self, frame: Any, stamp_ns: int, wait_s: float,
@@ -50,13 +52,12 @@ class FrameGathering:
     def _hand_on(self, ready: list[tuple[Any, dict[str, Any]]]) -> None:
         for frame, companions in ready:
             self._on_frame(frame, companions)
-        if self._pairing.num_waiting == 0:
-            self._stop_timer()
-        elif self._timer is None:
+        if self._timer is not None:
+            if self._pairing.num_waiting == 0:
+                self._timer.cancel()
+            elif self._timer.is_canceled():
+                self._timer.reset()
+        elif self._pairing.num_waiting:
+            # One for all frames: a node never forgets the places of timers that are gone.
             self._timer = self._node.create_timer(
                 CHECK_PERIOD_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-        self._timer = None
