@@ -18,14 +18,14 @@ from infant_pose_ros.skeleton import NUM_KEYPOINTS, TrackState
 from infant_pose_ros.text_files import read_yaml, shown
 
 #: Lens model -> how many coefficients it may have. OpenCV extends the rational polynomial by
-#: those of a thin prism (12) and of a tilted sensor (14).
+#: those of a thin prism (12) and of a tilted sensor (14); with less it is the plumb bob.
 DISTORTION_LENGTHS = {
-    'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
+    'plumb_bob': (4, 5), 'rational_polynomial': (4, 5, 8, 12, 14), 'equidistant': (4,)}
 #: A focal length lies within this share and this multiple of the picture's longer side, the
 #: principal point no further than that multiple from it, and no coefficient is larger than that.
 FOCAL_SHARES, MAX_CENTRE_SHARE, MAX_COEFFICIENT = (1e-3, 1e3), 1e2, 1e6
-#: Skew, as a share of the focal length, that may be left out: 0.2 px at a picture's edge.
-_MAX_SKEW = 1e-3
+#: Skew, as a share of the focal length, that may be left out: some px at a picture's edge.
+_MAX_SKEW = 1e-2
 #: Other names that drivers give to these models.
 DISTORTION_ALIASES = {'fisheye': 'equidistant', 'kannala_brandt4': 'equidistant'}
 
@@ -51,11 +51,18 @@ def checked_intrinsics(k) -> tuple[float, float, float, float]:
     """fx, fy, cx and cy of an intrinsic matrix K, its 9 numbers row by row.
 
     Raises:
-        InvalidInputError: K is not of the form [fx 0 cx, 0 fy cy, 0 0 1]: skewed or transposed.
+        InvalidInputError: K is all zeros, as an uncalibrated camera has it, or not of the form
+            [fx 0 cx, 0 fy cy, 0 0 1]: skewed or transposed.
     """
+    if not np.any(k):
+        raise InvalidInputError(
+            'camera: is uncalibrated, its K is all zeros: calibrate it, with camera_calibration '
+            'say, and give the file to its driver')
     fx, skew, cx, left, fy, cy, *last = (float(value) for value in np.ravel(k))
-    is_pinhole = abs(skew) <= _MAX_SKEW * abs(fx) and left == 0.0 and last == [0.0, 0.0, 1.0]
-    if fx > 0 and fy > 0 and not is_pinhole:        # else it is not calibrated: `Camera` tells
+    # Some drivers fill in what they need, and leave the last number 0.
+    is_pinhole = (abs(skew) <= _MAX_SKEW * abs(fx) and left == 0.0
+                  and last in ([0.0, 0.0, 1.0], [0.0, 0.0, 0.0]))
+    if fx > 0 and fy > 0 and not is_pinhole:        # of other fx and fy `Camera` tells
         raise InvalidInputError(
             f'camera: K is {[fx, skew, cx, left, fy, cy, *last]}, expected the form '
             '[fx, 0, cx, 0, fy, cy, 0, 0, 1]: is it transposed, skewed or not filled in?')
@@ -65,10 +72,14 @@ def checked_intrinsics(k) -> tuple[float, float, float, float]:
 def effective_lens(model: str, coefficients) -> tuple[str, list[float]]:
     """Lens model and coefficients, '' and none where all of them are zero and so do nothing.
 
-    An equidistant lens without further terms is no pinhole, and is kept.
+    An equidistant lens without further terms is no pinhole, and is kept. Zeros beyond what the
+    model takes are left out: some drivers fill up to a fixed number.
     """
-    values = [float(value) for value in coefficients]
-    is_fisheye = DISTORTION_ALIASES.get(model, model) == 'equidistant' and values
+    values, name = [float(value) for value in coefficients], DISTORTION_ALIASES.get(model, model)
+    longest = max(DISTORTION_LENGTHS.get(name, (0,)))
+    if longest and not any(values[longest:]):
+        values = values[:longest]
+    is_fisheye = name == 'equidistant' and values
     return (model, values) if is_fisheye or any(values) else ('', [])
 
 
@@ -98,10 +109,11 @@ class Camera:
                 and self.fx > 0 and self.fy > 0):
             raise InvalidInputError(
                 f'camera: fx and fy must be finite and positive, got fx={self.fx}, fy={self.fy}: '
-                'an uncalibrated camera publishes zeros; calibrate it or publish no camera_info')
+                'calibrate it or publish no camera_info')
         if self.width <= 0 or self.height <= 0:
             raise InvalidInputError(
-                f'camera: width and height must be positive, got {self.width}x{self.height}')
+                f'camera: width and height must be positive, got {self.width}x{self.height}: '
+                'they are those of the picture that was calibrated; fill them in')
         longer = max(self.width, self.height)
         least, most = (share * longer for share in FOCAL_SHARES)
         if not (least <= min(self.fx, self.fy) and max(self.fx, self.fy) <= most

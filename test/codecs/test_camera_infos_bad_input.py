@@ -45,14 +45,14 @@ def test_a_camera_info_is_a_camera_that_can_be_used_or_one_clear_error(message):
 
 
 @pytest.mark.parametrize('k, reason', [
-    ((0.0,) * 9, 'uncalibrated'), ((np.nan,) * 9, 'finite and positive'),
+    ((0.0,) * 9, 'is uncalibrated, its K is all zeros'), ((np.nan,) * 9, 'finite and positive'),
     ((600.0, 0.0, np.inf, 0.0, 600.0, 240.0, 0.0, 0.0, 1.0), 'finite'),
     ((5e-324, 0.0, 320.0, 0.0, 600.0, 240.0, 0.0, 0.0, 1.0), 'are not those of a 640x480'),
     ((600.0, 0.0, 320.0, 0.0, 1e300, 240.0, 0.0, 0.0, 1.0), 'are not those of a 640x480'),
     ((600.0, 0.0, 1e9, 0.0, 600.0, 240.0, 0.0, 0.0, 1.0), 'are not those of a 640x480'),
     ((600.0, 0.0, 0.0, 0.0, 600.0, 0.0, 320.0, 240.0, 1.0), 'is it transposed'),
     ((600.0, 30.0, 320.0, 0.0, 600.0, 240.0, 0.0, 0.0, 1.0), 'skewed'),
-    ((600.0, 0.0, 320.0, 0.0, 600.0, 240.0, 0.0, 0.0, 0.0), 'not filled in')])
+    ((600.0, 0.0, 320.0, 0.0, 600.0, 240.0, 0.0, 0.0, 2.0), 'not filled in')])
 def test_a_matrix_that_no_camera_has(k, reason):
     with pytest.raises(InvalidInputError, match=reason):
         decode_camera_info(info(k))
@@ -79,3 +79,25 @@ def test_regions_and_binnings_that_no_camera_has():
         decode_camera_info(info(binning_x=2 ** 32 - 1))
     camera = decode_camera_info(info(roi=(320, 240, 320, 240), binning_x=2, binning_y=2))
     assert (camera.width, camera.height, camera.cx) == (160, 120, -0.5)
+
+
+def test_what_drivers_leave_out_or_fill_up_is_no_error():
+    k = (600.0, 1.0, 320.0, 0.0, 610.0, 240.0, 0.0, 0.0, 0.0)
+    assert decode_camera_info(info(k)).fy == 610.0
+    five = [0.1, -0.2, 1e-3, 2e-3, 0.05]
+    eight = five + [0.01, 0.02, 0.03]
+    for model, d, kept in (('plumb_bob', five + [0.0] * 3, five),
+                           ('plumb_bob', five[:4], five[:4]),
+                           ('rational_polynomial', five, five),
+                           ('rational_polynomial', eight + [0.0] * 6, eight + [0.0] * 6),
+                           ('fisheye', five[:4] + [0.0], five[:4]), ('plumb_bob', [], []),
+                           ('', [], []), ('', [0.0] * 5, []), ('anything', [0.0] * 5, [])):
+        assert decode_camera_info(info(d=d, model=model)).distortion.tolist() == kept
+    with pytest.raises(InvalidInputError, match='plumb_bob takes 4 or 5 coefficients, got 8'):
+        decode_camera_info(info(d=eight))
+    ideal = decode_camera_info(info(d=[0.0] * 8, model='equidistant'))
+    assert ideal.has_distortion and len(ideal.distortion) == 4
+    for binning in (0, 1):
+        whole = decode_camera_info(info(roi=(0, 0, 640, 480), binning_x=binning,
+                                        binning_y=binning))
+        assert (whole.width, whole.height, whole.cx) == (640, 480, 319.5)
