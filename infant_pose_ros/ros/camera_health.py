@@ -74,7 +74,7 @@ class CameraHealth:
             self._settings = settings
 
     def restart(self, now_s: float) -> None:
-        """Begin to wait anew: the node was activated or enabled."""
+        """Begin to wait anew: the node was activated, enabled or reset."""
         with self._lock:
             self._active_since_s = now_s
             self._stamps.restart()

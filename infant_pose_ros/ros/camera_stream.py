@@ -335,7 +335,8 @@ class CameraStream:
         depth = self._depth
         return found + self.health.faults(
             now_s,
-            input_status(self._node, self._input, self._settings.image_transport, self._camera),
+            input_status(self._node, self._input, self._settings.image_transport, self._camera,
+                         self._outputs.listeners()),
             None if depth is None else DepthStatus(depth.topic, len(depth.offered())))
 
     def state(self, phase: str) -> str:

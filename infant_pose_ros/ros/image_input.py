@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -189,11 +189,18 @@ class ImageInput:
         return (self.reliability == ReliabilityPolicy.RELIABLE) * offered.count(
             ReliabilityPolicy.BEST_EFFORT)
 
-    def image_topics(self) -> list[tuple[str, str]]:
-        """Topics with publishers that carry images, with their transport."""
+    def image_topics(self, left_out: Set[tuple[str, str]] = frozenset()
+                     ) -> list[tuple[str, str]]:
+        """Topics with publishers that carry images, with their transport.
+
+        Args:
+            left_out: namespace and name of the nodes whose images don't count.
+        """
         found = []
         for topic, types in self._node.get_topic_names_and_types():
             transports = [_TRANSPORTS[name] for name in types if name in _TRANSPORTS]
-            if transports and self._node.count_publishers(topic):
+            if transports and any(
+                    (info.node_namespace, info.node_name) not in left_out
+                    for info in self._node.get_publishers_info_by_topic(topic)):
                 found.append((topic, transports[0]))
         return found

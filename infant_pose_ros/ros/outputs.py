@@ -77,11 +77,24 @@ class PoseOutputs:
     def unheard(self) -> Iterator[tuple[str, str, str]]:
         """Subscribers whose QoS can't be met: the topic, their node, and what doesn't fit."""
         for publisher in self._all:
-            topic = publisher.topic_name
-            for info in self._node.get_subscriptions_info_by_topic(topic):
-                fit, reason = qos_check_compatible(publisher.qos_profile, info.qos_profile)
+            topic, ours = publisher.topic_name, self._offered(publisher.topic_name)
+            for info in self._node.get_subscriptions_info_by_topic(topic) if ours else ():
+                fit, reason = qos_check_compatible(ours, info.qos_profile)
                 if fit == QoSCompatibility.ERROR:
                     yield topic, info.node_name, _in_short(reason)
+
+    def listeners(self) -> set[tuple[str, str]]:
+        """Namespace and name of the nodes that subscribe to the keypoints."""
+        return {(info.node_namespace, info.node_name) for info in
+                self._node.get_subscriptions_info_by_topic(self._keypoints.topic_name)}
+
+    def _offered(self, topic: str) -> QoSProfile | None:
+        """What this node offers, as the graph has it: there, no deadline is an endless one, and
+        not 0 s as in a publisher's own profile; None while the graph has nothing.
+        """
+        own = (self._node.get_name(), self._node.get_namespace())
+        return next((info.qos_profile for info in self._node.get_publishers_info_by_topic(topic)
+                     if (info.node_name, info.node_namespace) == own), None)
 
     def reset(self) -> None:
         """Forget the frame before: no velocity spans the reset."""

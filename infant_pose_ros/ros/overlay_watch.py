@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infant_pose_ros.ros.diagnostics import FrameCounters, FrameStatistics
+from infant_pose_ros.ros.diagnostics import FrameCounters, FrameStatistics, WINDOW_S
 from infant_pose_ros.ros.faults import (
     ERROR_SHOWN_S,
     Fault,
@@ -17,6 +17,8 @@ from infant_pose_ros.ros.faults import (
 
 #: Without an image, or without keypoints while images come, for longer, something is wrong, s.
 WAIT_S = 3.0
+#: The first keypoints of all may take longer, as pose_node loads its models, s.
+FIRST_WAIT_S = 10.0
 #: Share of the pictures that were drawn or left out lately from which leaving out is told.
 UNANSWERED_SHARE = 0.5
 #: What the privacy modes draw on.
@@ -29,7 +31,7 @@ class OverlayWatch:
     def __init__(self, now_s: float):
         self._counters = FrameCounters()
         self._began_s = self._keypoints_s = now_s
-        self._picture_s = -float('inf')
+        self._picture_s, self._answered_since_s = -float('inf'), float('inf')
         self._shown: frozenset[str] = frozenset()
 
     def picture_came(self, now_s: float) -> None:
@@ -41,6 +43,8 @@ class OverlayWatch:
 
     def keypoints_came(self, now_s: float) -> None:
         """Note keypoints."""
+        if now_s - self._keypoints_s > WAIT_S or self._answered_since_s > now_s:
+            self._answered_since_s = now_s
         self._keypoints_s = now_s
 
     def drawn(self, now_s: float) -> None:
@@ -86,12 +90,15 @@ class OverlayWatch:
         waited_s, dropped = now_s - self._keypoints_s, statistics.recent_dropped
         # Not of those that came: who is left out may have waited for longer than is recent.
         settled = statistics.recent_answered + dropped
-        if waited_s > WAIT_S:
+        is_first = self._answered_since_s > now_s
+        if waited_s > (FIRST_WAIT_S if is_first else WAIT_S):
             yield Fault(Severity.ERROR, 'no_keypoints',
                         f'no keypoints on {keypoints_topic} for {waited_s:.0f} s: ' + (
                             'their publisher is there: look at its own /diagnostics'
                             if num_keypoints_publishers else
                             'nobody publishes them: start pose_node, or remap keypoints'))
+        elif now_s - self._answered_since_s <= WINDOW_S:
+            return      # what waited before is left out now
         elif settled >= FEW_FRAMES and dropped > settled * UNANSWERED_SHARE * (
                 OVER_SHARE if 'pictures_unanswered' in self._shown else 1.0):
             yield Fault(Severity.WARN, 'pictures_unanswered',

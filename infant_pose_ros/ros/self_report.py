@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from rclpy.node import Node
@@ -13,15 +14,21 @@ from infant_pose_ros.ros.image_input import ImageInput
 from infant_pose_ros.ros.skeleton_info import describe_space, Space
 
 
-def input_status(node: Node, images: ImageInput, transport: str, camera: CameraMemory
-                 ) -> InputStatus:
-    """What the graph tells of the inputs now."""
+def input_status(node: Node, images: ImageInput, transport: str, camera: CameraMemory,
+                 listeners: Set[tuple[str, str]] = frozenset()) -> InputStatus:
+    """What the graph tells of the inputs now.
+
+    Args:
+        listeners: nodes that get the answers: pictures of theirs are drawn from these, and
+            are nothing to answer.
+    """
     offered, known = images.offered(), camera.camera
     return InputStatus(
         topic=images.topic, transport=transport, num_publishers=len(offered),
         num_incompatible=images.num_incompatible(offered),
         other_type=other_type(node, images.topic, transport),
-        other_topics=tuple(images.image_topics()), camera_info_topic=images.camera_info_topic,
+        other_topics=tuple(images.image_topics(listeners)),
+        camera_info_topic=images.camera_info_topic,
         has_camera_info=known is not None, camera_info_arrives=camera.arrives,
         camera_error=camera.decode_error, camera_misfit=camera.fit_error,
         camera_size_wh=None if known is None else (known.width, known.height),

@@ -195,6 +195,11 @@ def test_nobody_publishes_and_a_misspelt_parameter(camera, probe):
                                says='one that carries images: /elsewhere/image_raw')
     assert 'did you mean detect_every?' in status.message
     probe.node.destroy_publisher(elsewhere)
+    overlay = probe.subscribe(PointCloud2, '/pose_node/keypoints')     # who draws the answers ...
+    drawn = probe.publisher(Image, '/overlay/image')                    # ... sends no pictures
+    status = camera.until_told('no_publisher', says='no other topic carries', is_sending=False)
+    assert overlay == [] and 'output_qos' not in values_of(status)['faults']
+    probe.node.destroy_publisher(drawn)
 
 
 def test_a_publisher_that_the_subscription_does_not_match(camera, node):
@@ -210,8 +215,9 @@ def test_a_subscriber_that_asks_for_more_than_is_offered(camera, probe):
     subscription = probe.node.create_subscription(
         PointCloud2, '/pose_node/keypoints', lambda _: None,
         QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
-    camera.until_told('output_qos', says='probe on /pose_node/keypoints (volatile publisher')
+    camera.until_told('output_qos', says='probe on /pose_node/keypoints (volatile')
     probe.node.destroy_subscription(subscription)
+    probe.subscribe(PointCloud2, '/pose_node/keypoints')       # which is well met
     camera.until_gone('output_qos')
 
 
