@@ -39,7 +39,9 @@ class Kind:
         inject: does it and takes the cause away again; tells details, '' for none.
         shows: names of which /diagnostics must show at least one meanwhile; none: no matter.
         limit_s: how long the recovery may take.
-        is_rare: it ends pose_node's process, which makes its memory hard to judge.
+        is_rare: it ends a process whose memory is judged over rounds: once an hour at most.
+        is_last: it lets all subscribe anew, which frees what DDS keeps for large pictures: the
+            last of each round, before memory is looked at.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Kind:
     shows: tuple[str, ...] = ()
     limit_s: float = LIMIT_S
     is_rare: bool = False
+    is_last: bool = False
 
 
 def _stream(rig: Rig, publisher: PicturePublisher, images: Iterable[Image],
@@ -203,7 +206,7 @@ KINDS = {kind.name: kind for kind in (
     Kind('camera_exchanged', nodes.camera_exchanged, (), RESTART_LIMIT_S),
     Kind('camera_paused', nodes.camera_paused, ('no_image',)),
     Kind('encodings', _encodings),
-    Kind('best_effort', _best_effort),
+    Kind('best_effort', _best_effort, is_last=True),
     Kind('burst_200_hz', _burst),
     Kind('four_k', _four_k),
     Kind('garbage_pictures', _garbage, SHOWS_GARBAGE),
@@ -221,7 +224,7 @@ KINDS = {kind.name: kind for kind in (
     Kind('disabled', nodes.disabled),
     Kind('deactivated', nodes.deactivated),
     Kind('cleaned_up', nodes.cleaned_up, (), RESTART_LIMIT_S),
-    Kind('overlay_killed', nodes.overlay_killed, (), RESTART_LIMIT_S),
+    Kind('overlay_killed', nodes.overlay_killed, (), RESTART_LIMIT_S, is_rare=True),
     Kind('pose_node_restarted', nodes.pose_node_restarted, (), RESTART_LIMIT_S, is_rare=True),
     Kind('cpu_load', nodes.cpu_load),
 )}

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from infant_pose_ros.ros.soak_ledger import EpochAccount
 
+#: Nodes whose memory is compared between rounds of faults.
+SUBSCRIBERS = ('pose_node', 'overlay_node')
 #: Memory may grow by this share after warm-up.
 GROWTH_MAX = 0.01
 #: Threads and open files may be this many more at the end.
 EXTRA_HANDLES = 8
+#: DDS's shared memory may grow by so much: the segments of two more publishers, MB.
+EXTRA_SHARED_MB = 70.0
 #: A process is warm after this long, and is judged from so much time after that, s.
-LIFE_WARM_UP_S, LIFE_JUDGED_S = 30.0, 90.0
+LIFE_WARM_UP_S, LIFE_JUDGED_S = 60.0, 90.0
 #: The first and the last part that are compared, as a share of what is judged.
 PART = 1.0 / 3.0
 #: The median age may become so much longer: a factor, and ms on top.
@@ -34,6 +38,11 @@ class Sample:
     files: int
     cpu_s: float
 
+    @property
+    def own_mb(self) -> float:
+        """Resident memory without DDS's shared memory, which is other processes' as well."""
+        return self.memory_mb - self.shared_mb
+
 
 @dataclass(frozen=True)
 class Life:
@@ -44,17 +53,26 @@ class Life:
 
 
 @dataclass(frozen=True)
+class Level:
+    """A process in a calm time at the end of a round of faults, medians."""
+
+    node: str
+    process_id: int
+    sample: Sample
+
+
+@dataclass(frozen=True)
 class Growth:
-    """First against last part of a life after warm-up, medians; None: too short to judge.
+    """A process at first and in the end, after warm-up.
 
     Attributes:
-        judged_s: how long that was. memory_mb, shared_mb, threads, files: (first, last).
+        judged_s: how long that was. own_mb, shared_mb, threads, files: (first, last).
         cpu_share: CPU time over time, 1 is one core.
     """
 
     node: str
     judged_s: float
-    memory_mb: tuple[float, float]
+    own_mb: tuple[float, float]
     shared_mb: tuple[float, float]
     threads: tuple[float, float]
     files: tuple[float, float]
@@ -63,7 +81,7 @@ class Growth:
     @property
     def share(self) -> float:
         """How much memory grew, 0.01 is 1 %."""
-        return self.memory_mb[1] / self.memory_mb[0] - 1.0
+        return self.own_mb[1] / self.own_mb[0] - 1.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,7 @@ class Recovery:
         cleared_s: the same until /diagnostics no longer showed it.
         expected: names that /diagnostics should show; shown: those among them that it did show.
         problem: what else went wrong; '' if nothing.
+        excused: pictures that needed no answer because of it, all cameras together.
     """
 
     at_s: float
@@ -88,6 +107,7 @@ class Recovery:
     expected: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     problem: str = ''
+    excused: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,29 +121,44 @@ class AgeWindow:
     seconds: float
 
 
-def growth_of(life: Life, warm_s: float = -float('inf')) -> Growth | None:
-    """First against last part of a life.
+def median_sample(samples: Sequence[Sample]) -> Sample:
+    """The median of everything; of `cpu_s` and `at_s`, too."""
+    return Sample(*(float(np.median([getattr(sample, field.name) for sample in samples]))
+                    for field in fields(Sample)))
 
-    Args:
-        warm_s: nothing before this counts.
+
+def growth_of_levels(levels: Sequence[Level]) -> list[Growth]:
+    """First against last level of each process that has two, far enough from each other."""
+    lives: dict[tuple[str, int], list[Sample]] = {}
+    for level in levels:
+        lives.setdefault((level.node, level.process_id), []).append(level.sample)
+    return [_growth(node, samples[0], samples[-1]) for (node, _), samples in lives.items()
+            if samples[-1].at_s - samples[0].at_s >= LIFE_JUDGED_S]
+
+
+def _growth(node: str, first: Sample, last: Sample) -> Growth:
+    pairs = {name: (getattr(first, name), getattr(last, name))
+             for name in ('own_mb', 'shared_mb', 'threads', 'files')}
+    judged_s = last.at_s - first.at_s
+    return Growth(node, judged_s, **pairs, cpu_share=(last.cpu_s - first.cpu_s) / judged_s)
+
+
+def growth_of(life: Life) -> Growth | None:
+    """First against last part of a life.
 
     Returns:
         None where too little of it is left after the warm-up.
     """
     if not life.samples:
         return None
-    begin_s = max(warm_s, life.samples[0].at_s + LIFE_WARM_UP_S)
+    begin_s = life.samples[0].at_s + LIFE_WARM_UP_S
     kept = [sample for sample in life.samples if sample.at_s >= begin_s]
     if len(kept) < 6 or kept[-1].at_s - kept[0].at_s < LIFE_JUDGED_S:
         return None
-    judged_s = kept[-1].at_s - kept[0].at_s
-    first = [s for s in kept if s.at_s <= kept[0].at_s + PART * judged_s]
-    last = [s for s in kept if s.at_s >= kept[-1].at_s - PART * judged_s]
-    pairs = {name: tuple(float(np.median([getattr(s, name) for s in part]))
-                         for part in (first, last))
-             for name in ('memory_mb', 'shared_mb', 'threads', 'files')}
-    return Growth(life.node, judged_s, **pairs,
-                  cpu_share=(kept[-1].cpu_s - kept[0].cpu_s) / judged_s)
+    part_s = PART * (kept[-1].at_s - kept[0].at_s)
+    return _growth(life.node,
+                   median_sample([s for s in kept if s.at_s <= kept[0].at_s + part_s]),
+                   median_sample([s for s in kept if s.at_s >= kept[-1].at_s - part_s]))
 
 
 def growth_problems(growth: Growth) -> list[str]:
@@ -131,9 +166,13 @@ def growth_problems(growth: Growth) -> list[str]:
     problems = []
     if growth.share > GROWTH_MAX:
         problems.append(
-            f'{growth.node}: memory grew from {growth.memory_mb[0]:.1f} to '
-            f'{growth.memory_mb[1]:.1f} MB ({growth.share:+.1%}) within {growth.judged_s:.0f} s '
+            f'{growth.node}: memory grew from {growth.own_mb[0]:.1f} to '
+            f'{growth.own_mb[1]:.1f} MB ({growth.share:+.1%}) within {growth.judged_s:.0f} s '
             f'after warm-up; at most {GROWTH_MAX:.0%} may be')
+    if growth.shared_mb[1] > growth.shared_mb[0] + EXTRA_SHARED_MB:
+        problems.append(
+            f'{growth.node}: shared memory grew from {growth.shared_mb[0]:.0f} to '
+            f'{growth.shared_mb[1]:.0f} MB; at most {EXTRA_SHARED_MB:.0f} more may be')
     for name in ('threads', 'files'):
         first, last = getattr(growth, name)
         if last > first + EXTRA_HANDLES:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 import threading
 
 #: Pictures published this long before pose_node was told to stop listening are excused: they may
@@ -31,7 +32,7 @@ class EpochAccount:
         num_unanswered: how many they are.
         counted: by how much each of `COUNTED` grew.
         unexpected: answers that belong to no picture, or a second one to the same.
-        last_is_missing: whether the very last picture is among the unanswered ones.
+        num_trailing: how many of the unanswered ones came after all others.
     """
 
     published: int
@@ -41,7 +42,7 @@ class EpochAccount:
     counted: Mapping[str, int] = field(default_factory=dict)
     unanswered: tuple[int, ...] = ()
     unexpected: int = 0
-    last_is_missing: bool = False
+    num_trailing: int = 0
 
     @property
     def uncounted(self) -> int:
@@ -102,8 +103,9 @@ class Ledger:
     def close(self, before: Mapping[str, int], after: Mapping[str, int]) -> EpochAccount:
         """The account since the last one; call it when all is quiet.
 
-        Where the very last picture is the one that is missing, its publisher may have been
-        stopped between CameraInfo and picture: it belongs to the next account.
+        Pictures that are missing at the very end belong to the next account: only a picture that
+        comes after them shows that they are lost, and the publisher of the last one may have been
+        stopped between CameraInfo and picture.
 
         Args:
             before, after: pose_node's counters at the last account (empty: a new process) and
@@ -115,10 +117,11 @@ class Ledger:
             # Who was still deaf stays it.
             self._deaf = [span for span in deaf if span[1] is None]
         account = _account(sent, answers, deaf, before, after)
-        if account.uncounted and account.last_is_missing:
+        num_open = min(account.uncounted, account.num_trailing)
+        if num_open:
             with self._lock:
-                self._sent.insert(0, sent[-1])
-            return _account(sent[:-1], answers, deaf, before, after)
+                self._sent[:0] = sent[-num_open:]
+            return _account(sent[:-num_open], answers, deaf, before, after)
         return account
 
 
@@ -133,16 +136,17 @@ def _account(sent: list[tuple[int, float]], answers: Counter[int],
         else:
             missing.append((stamp_ns, at_s))
     spans = [(begin_s, _first_heard(heard_s, end_s)) for begin_s, end_s in deaf]
-    unanswered = [stamp_ns for stamp_ns, at_s in missing
+    unanswered = [(stamp_ns, at_s) for stamp_ns, at_s in missing
                   if stamp_ns and not any(
                       begin_s <= at_s <= end_s for begin_s, end_s in spans)]
+    trailing = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1],
+                                        zip(reversed(sent), reversed(unanswered))))
     return EpochAccount(
         published=len(sent), answered=len(heard_s), excused=len(missing) - len(unanswered),
-        num_unanswered=len(unanswered), unanswered=tuple(unanswered[:MAX_LISTED]),
+        num_unanswered=len(unanswered),
+        unanswered=tuple(stamp_ns for stamp_ns, _ in unanswered[:MAX_LISTED]),
         counted={name: after.get(name, 0) - before.get(name, 0) for name in COUNTED},
-        unexpected=sum(left.values()),
-        last_is_missing=bool(unanswered) and missing[-1] == sent[-1] and (
-            unanswered[-1] == sent[-1][0]))
+        unexpected=sum(left.values()), num_trailing=trailing)
 
 
 def _first_heard(heard_s: list[float], from_s: float | None) -> float:

@@ -25,13 +25,15 @@ def _fault_lines(recoveries: list[Recovery]) -> list[str]:
         by_kind[recovery.kind].append(recovery)
     if not by_kind:
         return ['no fault was injected']
-    lines = [f'{"fault":22s}{"times":>6s}{"recovered":>11s}{"worst s":>9s}{"gone s":>8s}  shown']
+    lines = [f'{"fault":22s}{"times":>6s}{"recovered":>11s}{"worst s":>9s}{"gone s":>8s}'
+             f'{"excused":>9s}  shown']
     for kind, group in sorted(by_kind.items()):
         times = [r.recovered_s for r in group if r.recovered_s is not None]
         cleared = [r.cleared_s for r in group if r.cleared_s is not None]
         shown = sorted({name for r in group for name in r.shown})
         lines.append(f'{kind:22s}{len(group):6d}{len(times):11d}{_number(times):>9s}'
-                     f'{_number(cleared):>8s}  {", ".join(shown) or "-"}')
+                     f'{_number(cleared):>8s}{sum(r.excused for r in group):9d}'
+                     f'  {", ".join(shown) or "-"}')
     return lines
 
 
@@ -65,6 +67,7 @@ def _process_lines(record: Record) -> list[str]:
     if not growths:
         return ['memory: no process lived long enough to be judged']
     lines = [f'{"process":14s}{"judged s":>9s}{"MB first":>10s}{"MB last":>9s}{"growth":>9s}'
+             f'{"shared MB":>11s}'
              f'{"threads":>10s}{"files":>10s}{"cores":>7s}']
     lines += [_growth_line(growth) for growth in growths]
     judged = {growth.node for growth in growths}
@@ -75,10 +78,10 @@ def _process_lines(record: Record) -> list[str]:
 
 
 def _growth_line(growth: Growth) -> str:
-    threads, files = (f'{first:.0f} > {last:.0f}'
-                      for first, last in (growth.threads, growth.files))
-    return (f'{growth.node:14s}{growth.judged_s:9.0f}{growth.memory_mb[0]:10.1f}'
-            f'{growth.memory_mb[1]:9.1f}{growth.share:+9.2%}{threads:>10s}{files:>10s}'
+    shared, threads, files = (f'{first:.0f} > {last:.0f}' for first, last in (
+        growth.shared_mb, growth.threads, growth.files))
+    return (f'{growth.node:14s}{growth.judged_s:9.0f}{growth.own_mb[0]:10.1f}'
+            f'{growth.own_mb[1]:9.1f}{growth.share:+9.2%}{shared:>11s}{threads:>10s}{files:>10s}'
             f'{growth.cpu_share:7.2f}')
 
 
@@ -97,6 +100,7 @@ def report_json(record: Record) -> dict[str, Any]:
         'accounts': {name: _account(account) for name, account in record.totals().items()},
         'epochs': {name: [_account(account) for account in accounts]
                    for name, accounts in record.accounts.items()},
+        'levels': [dataclasses.asdict(level) for level in record.levels],
         'ages': [dataclasses.asdict(window) for window in record.ages],
         'age_p50_ms_first_last': age_drift(record.ages),
         'processes': [{**dataclasses.asdict(growth), 'growth': growth.share}

@@ -14,13 +14,19 @@ from infant_pose_ros.ros.soak_judging import (
     drift_problems,
     Growth,
     growth_of,
+    growth_of_levels,
     growth_problems,
+    Level,
     Life,
+    median_sample,
     Recovery,
     recovery_problems,
+    Sample,
+    SUBSCRIBERS,
 )
 from infant_pose_ros.ros.soak_ledger import EpochAccount, total
 from infant_pose_ros.ros.soak_rig import Rig, SoakProblemError, SoakStoppedError
+from infant_pose_ros.ros.soak_samples import sample_process
 
 #: How long loading models may take before the first answer, s.
 START_TIMEOUT_S = 180.0
@@ -28,8 +34,11 @@ START_TIMEOUT_S = 180.0
 FIRST_CALM_S, CALM_S = 5.0, (2.5, 5.0)
 #: Answers have recovered at this share of the usual rate, over the last second.
 RECOVERED_SHARE, RECOVERY_WINDOW_S = 0.7, 1.0
-#: Faults that end pose_node are this far apart, s.
+#: Faults that end pose_node or overlay_node are this far apart, s.
 RARE_EVERY_S = 3600.0
+#: After a round, memory is looked at so often, once a second; a last time at the end of the run,
+#: unless it was just looked at, s.
+LEVEL_SAMPLES, LEVELS_APART_S = 10, 60.0
 
 
 @dataclass
@@ -49,6 +58,7 @@ class Record:
     warm_s: float | None = None
     recoveries: list[Recovery] = field(default_factory=list)
     ages: list[AgeWindow] = field(default_factory=list)
+    levels: list[Level] = field(default_factory=list)
     accounts: dict[str, list[EpochAccount]] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -59,12 +69,15 @@ class Record:
         return {name: total(accounts) for name, accounts in self.accounts.items()}
 
     def growths(self) -> list[Growth]:
-        """Growth of every process that lived long enough to be judged."""
-        # Until every kind of fault has come once, or for half of a run that is too short for
-        # that, memory grows to what the largest of them needs.
-        warm_s = min(self.seconds / 2, self.seconds if self.warm_s is None else self.warm_s)
-        found = [growth_of(life, self.begun_at_s + warm_s) for life in self.lives]
-        return [growth for growth in found if growth is not None]
+        """Growth of every process that lived long enough to be judged.
+
+        Faults make pose_node and overlay_node use more or less for a while, so these are compared
+        in one and the same state, after rounds; cameras, which are exchanged all the time, over
+        their lives.
+        """
+        cameras = [growth_of(life) for life in self.lives if life.node not in SUBSCRIBERS]
+        return growth_of_levels(self.levels) + [
+            growth for growth in cameras if growth is not None]
 
     def verdict(self) -> list[str]:
         """Everything that is wrong, in words; none: passed."""
@@ -110,6 +123,7 @@ class Soak:
             self._note(self._rig.close_accounts())
             while self._now_s() < self._seconds:
                 self._round()
+            self._end()
         except SoakStoppedError:
             self._record.interrupted = True
         self._record.seconds = self._now_s()
@@ -140,14 +154,38 @@ class Soak:
         kinds = [kind for kind in self._kinds if not kind.is_rare
                  or time.monotonic() - self._rare_s > RARE_EVERY_S]
         self._rig.random.shuffle(kinds)
-        # What ends pose_node comes first: its memory is judged from there on.
-        for kind in sorted(kinds, key=lambda kind: not kind.is_rare):
+        # What ends pose_node or overlay_node comes first: they live through the whole round.
+        for kind in sorted(kinds, key=lambda kind: (not kind.is_rare, kind.is_last)):
             if self._now_s() >= self._seconds:
                 return
             self._calm(self._rig.random.uniform(*CALM_S))
             self._inject(kind)
+        self._look_at_memory()
         if self._record.warm_s is None:
             self._record.warm_s = self._now_s()
+
+    def _end(self) -> None:
+        """Look at memory a last time, and have every picture proven answered or lost."""
+        levels = self._record.levels
+        if levels and time.monotonic() - levels[-1].sample.at_s > LEVELS_APART_S:
+            for kind in self._kinds:
+                if kind.is_last:
+                    self._inject(kind)
+            self._look_at_memory()
+        self._calm(FIRST_CALM_S)
+        self._note(self._rig.close_accounts())
+
+    def _look_at_memory(self) -> None:
+        """Note the level of each process in a calm time."""
+        seen: dict[tuple[str, int], list[Sample]] = {}
+        for _ in range(LEVEL_SAMPLES):
+            self._rig.wait(1.0)
+            for key in self._rig.process_ids().items():
+                sample = sample_process(key[1], time.monotonic())
+                if key[0] in SUBSCRIBERS and sample is not None:
+                    seen.setdefault(key, []).append(sample)
+        self._record.levels += [Level(*key, median_sample(samples))
+                                for key, samples in seen.items()]
 
     def _calm(self, seconds: float) -> None:
         cameras = self._rig.watch.cameras.values()
@@ -166,6 +204,7 @@ class Soak:
         if kind.is_rare:
             self._rare_s = time.monotonic()
         detail = problem = ''
+        closed = {name: len(accounts) for name, accounts in rig.accounts.items()}
         try:
             detail = kind.inject(rig)
         except SoakProblemError as error:
@@ -176,8 +215,10 @@ class Soak:
         shown = tuple(sorted(camera.seen & set(kind.shows)))
         cleared_s = self._wait_until_cleared(kind, lifted_s)
         problem = '; '.join(filter(None, (problem, rig.close_accounts(), self._died())))
+        excused = sum(account.excused for name, accounts in rig.accounts.items()
+                      for account in accounts[closed[name]:])
         recovery = Recovery(at_s, kind.name, detail, recovered_s, cleared_s,
-                            max(kind.limit_s, LIMIT_S), kind.shows, shown, problem)
+                            max(kind.limit_s, LIMIT_S), kind.shows, shown, problem, excused)
         self._record.recoveries.append(recovery)
         self._tell(line_of(recovery))
 

@@ -9,7 +9,9 @@ from infant_pose_ros.ros.soak_judging import (
     drift_problems,
     EXTRA_HANDLES,
     growth_of,
+    growth_of_levels,
     growth_problems,
+    Level,
     Life,
     Recovery,
     recovery_problems,
@@ -20,10 +22,12 @@ from infant_pose_ros.ros.soak_report import report_json, report_table
 from infant_pose_ros.ros.soak_run import line_of, Record
 
 
-def life(memory_of, seconds=300, threads_of=lambda at: 20, files_of=lambda at: 50):
-    """A process that is looked at every second, and uses half a core."""
-    return Life('pose_node', [
-        Sample(float(at), memory_of(at), 30.0, threads_of(at), files_of(at), 0.5 * at)
+def life(memory_of, seconds=300, threads_of=lambda at: 20, files_of=lambda at: 50,
+         shared_of=lambda at: 30.0):
+    """A camera's process that is looked at every second, and uses half a core."""
+    return Life('camera_node', [
+        Sample(float(at), memory_of(at) + shared_of(at), shared_of(at), threads_of(at),
+               files_of(at), 0.5 * at)
         for at in range(seconds)])
 
 
@@ -41,17 +45,40 @@ def test_a_steady_process_has_not_grown():
 
 
 def test_growth_before_it_is_warm_does_not_count_and_later_does():
-    grown = life(lambda at: 500.0 if at < 100 else 700.0)
-    assert growth_problems(growth_of(grown, warm_s=100.0)) == []
-    (problem,) = growth_problems(growth_of(grown, warm_s=20.0))
+    assert growth_problems(growth_of(life(lambda at: 500.0 if at < 60 else 700.0))) == []
+    (problem,) = growth_problems(growth_of(life(lambda at: 500.0 if at < 150 else 700.0)))
     assert 'grew from 500.0 to 700.0 MB (+40.0%)' in problem
+
+
+def test_shared_memory_is_judged_apart():
+    assert growth_problems(growth_of(life(lambda at: 700.0, shared_of=lambda at: 30.0 + (
+        at > 150) * 60.0))) == []
+    (problem,) = growth_problems(growth_of(life(lambda at: 700.0, shared_of=lambda at: at)))
+    assert 'shared memory grew' in problem
+
+
+def levels(*own_mb, node='pose_node', process_id=1):
+    """A process after rounds of 100 s."""
+    return [Level(node, process_id, Sample(100.0 * number, mb + 35.0, 35.0, 20, 50, 50.0 * number))
+            for number, mb in enumerate(own_mb, 1)]
+
+
+def test_nodes_are_compared_after_rounds():
+    assert growth_of_levels(levels(700.0)) == []
+    (growth,) = growth_of_levels(levels(700.0, 900.0, 703.5))       # the first and the last
+    assert growth.share == pytest.approx(0.005) and growth.cpu_share == pytest.approx(0.5)
+    assert growth.judged_s == 200.0 and growth_problems(growth) == []
+    (growth,) = growth_of_levels(levels(700.0, 708.0))
+    assert len(growth_problems(growth)) == 1
+    # One that was started anew is another one.
+    assert growth_of_levels(levels(300.0) + levels(900.0, process_id=2)) == []
 
 
 @pytest.mark.parametrize(('mb_per_s', 'is_wrong'), [(0.01, False), (0.06, True)])
 def test_a_slow_leak(mb_per_s, is_wrong):
-    """The parts' middles are 180 s apart: 1.8 and 10.8 of about 700 MB."""
+    """The parts' middles are 160 s apart: 1.6 and 9.6 of about 700 MB."""
     growth = growth_of(life(lambda at: 700.0 + mb_per_s * at))
-    assert growth.memory_mb[1] - growth.memory_mb[0] == pytest.approx(180 * mb_per_s, rel=0.02)
+    assert growth.own_mb[1] - growth.own_mb[0] == pytest.approx(160 * mb_per_s, rel=0.02)
     assert bool(growth_problems(growth)) == is_wrong
 
 
@@ -66,7 +93,6 @@ def test_threads_and_files_that_pile_up():
 
 def test_a_short_life_is_not_judged():
     assert growth_of(life(lambda at: 700.0, seconds=110)) is None
-    assert growth_of(life(lambda at: 700.0), warm_s=280.0) is None
     assert growth_of(Life('camera_node', ())) is None
 
 
@@ -118,7 +144,8 @@ def record():
     """A run that has nothing wrong with it."""
     return Record(seed=7, seconds=300.0, usual_hz={'camera': 29.8}, warm_s=60.0,
                   recoveries=[recovery()], ages=ages(20.0, 21.0, 22.0),
-                  accounts={'camera': [account(), account()]}, lives=[life(lambda at: 700.0)])
+                  accounts={'camera': [account(), account()]}, lives=[life(lambda at: 700.0)],
+                  levels=levels(700.0, 701.0))
 
 
 def test_a_good_run_passes_and_is_told(record):

@@ -113,6 +113,16 @@ def test_a_last_picture_that_was_cut_short_belongs_to_the_next_account():
     assert ledger.close({}, counters()).unanswered == (6,)
 
 
+def test_what_is_missing_at_the_end_must_be_counted_once_another_picture_came():
+    ledger = Ledger()
+    stream(ledger, (1, 2, 3, 4), (2,))
+    account = ledger.close({}, counters())
+    assert (account.published, account.unanswered) == (2, (1,))
+    stream(ledger, (5,), (5,), from_s=20.0)
+    account = ledger.close(counters(), counters(lost_in_transport=1))
+    assert (account.published, account.num_unanswered, account.uncounted) == (3, 2, 1)
+
+
 def test_a_total_does_not_let_one_account_pay_for_another():
     ledger = Ledger()
     stream(ledger, range(1, 4), (1, 3))
