@@ -13,7 +13,11 @@ from std_srvs.srv import SetBool, Trigger
 
 from infant_pose_ros.entry import finish
 from infant_pose_ros.ros.attempt import Attempt, surviving
-from infant_pose_ros.ros.camera_settings import CameraSettings, declare_camera_settings
+from infant_pose_ros.ros.camera_settings import (
+    CameraSettings,
+    declare_camera_settings,
+    declare_deleted,
+)
 from infant_pose_ros.ros.camera_stream import CameraStream
 from infant_pose_ros.ros.diagnostics import encode_status
 from infant_pose_ros.ros.fault_log import FaultLog
@@ -182,6 +186,7 @@ class PoseNode(LifecycleNode):
 
     def _on_tick(self) -> None:
         now_s = time.monotonic()
+        declare_deleted(self, self._settings)
         if self._phase == 'active':
             self._engine.look_after()
         several, of_node = self._settings.has_several, list(self._faults(now_s))

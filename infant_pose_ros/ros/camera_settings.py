@@ -87,14 +87,25 @@ def declare_camera_settings(node: Node) -> CameraSettings:
         SettingsError: a value given at the start has the wrong type or is out of range.
     """
     settings = CameraSettings(declare_settings(node, PoseNodeSettings))
+    return settings.replace(**_declare_own(node, settings.own_names))
+
+
+def declare_deleted(node: Node, settings: CameraSettings) -> None:
+    """Declare again what a camera had of its own and was deleted: it can be set again."""
+    _declare_own(node, [name for name in settings.own_names if not node.has_parameter(name)],
+                 ignore_override=True)
+
+
+def _declare_own(node: Node, names: list[str], ignore_override: bool = False) -> dict[str, Any]:
+    """Declare cameras' own parameters without a value; those given at the start."""
     specs = {spec.name: (spec, wanted) for spec, wanted in PoseNodeSettings.specs()}
     own = {}
-    for name in settings.own_names:
+    for name in names:
         descriptor = descriptor_for(*specs[name.split('.')[1]])
         descriptor.name = name
         descriptor.description = f"This camera's own: {descriptor.description}"
         try:
-            own[name] = node.declare_parameter(name, None, descriptor).value
+            own[name] = node.declare_parameter(name, None, descriptor, ignore_override).value
         except InvalidParameterValueException as error:
             raise SettingsError(f'{name}: {error}') from error
-    return settings.replace(**own)
+    return own

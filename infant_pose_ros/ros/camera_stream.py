@@ -148,12 +148,18 @@ class CameraStream:
         self.pause()
 
     def _begin_input(self) -> None:
-        self.health.restart(time.monotonic())
+        self.wait_anew()
         self._transport_watch.restart()
-        self._was_waited = False
         if self._depth is not None:
             self._depth.open()
         self._input.open()
+
+    def wait_anew(self) -> None:
+        """Judge the inputs as if none had come; in deterministic mode no camera is known yet."""
+        self.health.restart(time.monotonic())
+        self._was_waited = False
+        if self._settings.deterministic:
+            self._camera.camera = None
 
     # input
 
@@ -255,6 +261,10 @@ class CameraStream:
         self.health.counters.answered(now_s, None if age_s is None else age_s * 1000.0, stage_ms,
                                       len(result.infants), result.num_refused)
 
+    def abandon(self) -> None:
+        """Count what was in work when the worker's thread ended: it is answered no more."""
+        self.health.counters.abandoned(time.monotonic())
+
     def failed(self, frame: Frame, reason: str) -> None:
         """Count and log a frame that was taken up and could not be answered."""
         self.health.counters.failed(time.monotonic(), reason)
@@ -303,6 +313,13 @@ class CameraStream:
         self._settings = settings
         self.health.update_settings(settings)
         if self._worker is not None:
+            self.publish_skeleton_info()
+
+    def take_description(self, description: dict[str, Any]) -> None:
+        """What the pipeline says of itself has changed, or not."""
+        moved = description['device'] != self._description['device']
+        self._description = description
+        if moved and self._worker is not None:
             self.publish_skeleton_info()
 
     def tell_space(self) -> None:

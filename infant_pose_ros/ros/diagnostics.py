@@ -155,6 +155,15 @@ class FrameCounters:
             self._totals['failed'] += 1
             self._error = (now_s, error)
 
+    def abandoned(self, now_s: float) -> None:
+        """Whoever worked on the images in flight ended: they failed."""
+        with self._lock:
+            left = self._totals['frames_in'] - sum(
+                self._totals[name] for name in ('answered', 'dropped', 'stale', 'failed'))
+            if left:
+                self._totals['failed'] += left
+                self._error = (now_s, 'the worker ended')
+
     def depth(self, now_s: float, has_depth: bool, error: str | None) -> None:
         """A frame is worked on with its depth picture, or without; `error`: it can't be used."""
         with self._lock:

@@ -114,6 +114,8 @@ class PoseEngine:
         if not self._worker.is_alive:
             self.num_restarts += 1
             self._is_telling = False
+            for stream in self.streams.values():
+                stream.abandon()
             self._worker.start()
         if not self._is_telling:
             self._is_telling = True
@@ -123,6 +125,7 @@ class PoseEngine:
         self._is_telling = False
         self.description = self._pipeline.describe()
         for stream in self.streams.values():
+            stream.take_description(self.description)
             stream.tell_space()
 
     # what takes effect between two frames
@@ -150,7 +153,7 @@ class PoseEngine:
 
         chosen = list(streams)
         for stream in chosen:
-            stream.health.restart(time.monotonic())
+            stream.wait_anew()
         self._between_frames(begin_anew)
 
     def _forget(self, camera_name: str) -> None:

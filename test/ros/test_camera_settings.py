@@ -8,6 +8,7 @@ from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.ros.camera_settings import (
     CameraSettings,
     declare_camera_settings,
+    declare_deleted,
     OWN_SETTINGS,
 )
 from infant_pose_ros.ros.parameters import follow_settings, unknown_parameters
@@ -49,6 +50,20 @@ def test_a_cameras_own_wins_and_the_rest_follows_the_node():
     assert (settings.of('left').body_length_m, settings.of('right').body_length_m) == (0.6, 0.7)
     settings = settings.replace(**{'left.body_length_m': None})      # taken away
     assert settings.of('left').body_length_m == 0.7
+
+
+def test_a_deleted_own_parameter_follows_the_node_and_can_be_set_again(make_node):
+    node = make_node(cameras='left,right', left__body_length_m=0.5)
+    settings = [declare_camera_settings(node)]
+    follow_settings(node, lambda: settings[0], lambda new: settings.__setitem__(0, new),
+                    settings[0].names)
+    name, kind = 'left.body_length_m', Parameter.Type
+    assert node.set_parameters([Parameter(name, kind.NOT_SET)])[0].successful
+    assert settings[0].own == {} and not node.has_parameter(name)
+    declare_deleted(node, settings[0])
+    assert settings[0].own == {} and node.has_parameter(name)
+    assert node.set_parameters([Parameter(name, kind.DOUBLE, 0.6)])[0].successful
+    assert settings[0].own == {name: 0.6}
 
 
 def test_names_of_one_camera_do_not_reach_another_that_begins_alike():

@@ -165,6 +165,39 @@ def test_deterministic_leaves_out_what_exceeds_the_budget_and_says_so(make_strea
     assert worker.wait_for(3)[-1].camera.fx == 59.0
 
 
+def test_another_device_is_told_in_skeleton_info_and_diagnostics(make_stream, monkeypatch):
+    stream, told = make_stream()[0], []
+    monkeypatch.setattr(stream._outputs, 'publish_skeleton_info', told.append)
+    for device in ('cpu', 'cuda:0', 'cuda:0'):      # told once, where it has changed
+        stream.take_description({**DESCRIPTION, 'device': device})
+    assert [info['device'] for info in told] == ['cuda:0']
+    assert stream.report(1e9, 'active')[1]['device'] == 'cuda:0'
+
+
+def test_what_was_in_work_when_the_worker_ended_has_failed(make_stream, probe):
+    stream, worker, node = make_stream(max_age_ms=0.0)
+    images = probe.publisher(Image, f'{node.get_namespace()}/image', 10, subscribers=1)
+    images.publish(encode_image(_noise, probe.header()))
+    stream.take_up(worker.wait_for(1)[0])
+    stream.abandon()
+    stream.abandon()
+    assert (counts(stream).frames_in, counts(stream).failed, counts(stream).in_flight) == (1, 1, 0)
+
+
+def test_deterministic_waits_for_a_camera_info_again_after_a_reset(make_stream, probe):
+    stream, worker, node = make_stream(deterministic=True)
+    start = node.get_namespace()
+    images = probe.publisher(Image, f'{start}/image', 10, subscribers=1)
+    infos = probe.publisher(CameraInfo, f'{start}/camera_info', 10, subscribers=1)
+    header = probe.header(10 ** 9)
+    infos.publish(encode_camera_info(Camera(50.0, 50.0, 39.5, 29.5, 80, 60), header))
+    images.publish(encode_image(_noise, header))
+    assert worker.wait_for(1)[0].camera.fx == 50.0
+    stream.wait_anew()
+    images.publish(encode_image(_noise, probe.header(5 * 10 ** 9)))
+    assert worker.wait_for(2)[1].camera is None      # that of the play before is not known now
+
+
 def test_an_image_that_breaks_on_arrival_is_counted_and_the_next_one_comes(
         make_stream, probe, monkeypatch):
     stream, worker, node = make_stream(max_age_ms=0.0)
