@@ -10,17 +10,17 @@ from infant_pose_ros.ros.faults import Fault, Severity
 
 @dataclass
 class _Episode:
-    """One fault while it lasts: since when, and whether the log told of it."""
+    """One fault while it lasts: since when, and how bad the log told it to be, if at all."""
 
     began_s: float
-    is_logged: bool = False
+    logged: Severity = Severity.OK
 
 
 class FaultLog:
     """Writes faults to a logger, throttled; not thread-safe.
 
-    A fault is logged when it appears, at most once every `period_s`, and once more when it is
-    over, with the time that it lasted. One that comes and goes within the period is not told
+    A fault is logged when it appears or becomes an error, else at most once every `period_s`,
+    and once more when it is over, with the time that it lasted. One that comes and goes within the period is not told
     again. Faults of severity OK are notes: each is logged once only.
 
     Args:
@@ -49,13 +49,14 @@ class FaultLog:
                     self._logger.info(f'{start}{fault.text} [{fault.name}]')
                 continue
             episode = self._episodes.setdefault(key, _Episode(now_s))
-            if now_s - self._logged_s.get(key, -float('inf')) >= self._period_s:
-                self._logged_s[key], episode.is_logged = now_s, True
+            is_due = now_s - self._logged_s.get(key, -float('inf')) >= self._period_s
+            if is_due or Severity.OK < episode.logged < fault.severity:
+                self._logged_s[key], episode.logged = now_s, fault.severity
                 self._write(fault.severity, f'{start}{fault.text} [{fault.name}]')
         present = {(source, fault.name) for fault in faults if fault.severity != Severity.OK}
         for key in [key for key in self._episodes if key[0] == source and key not in present]:
             episode = self._episodes.pop(key)
-            if episode.is_logged:
+            if episode.logged:
                 self._logger.info(
                     f'{start}over after {now_s - episode.began_s:.0f} s [{key[1]}]')
 

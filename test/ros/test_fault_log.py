@@ -53,6 +53,15 @@ def test_one_that_comes_and_goes_is_not_told_again_within_the_minute(log):
     assert lines[3:] == [('info', 'over after 31 s [no_image]')]
 
 
+def test_a_warning_that_becomes_an_error_is_told_at_once_and_once(log):
+    log, lines = log
+    worse = Fault(Severity.ERROR, 'too_dark', 'black: light the room')
+    for now_s, fault in enumerate([DARK, DARK, worse, DARK, worse]):
+        log.tell('', [fault], float(now_s))
+    assert lines == [('warning', 'dark: light the room [too_dark]'),
+                     ('error', 'black: light the room [too_dark]')]
+
+
 def test_sources_are_apart(log):
     log, lines = log
     log.tell('left', [DARK], 0.0)
