@@ -61,10 +61,12 @@ class Bag:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         rosbag2, self._typestore = rosbags_modules()
-        # What the library lets through where a file is damaged: sizes in it may be anything.
+        # What the library lets through where a file is damaged: sizes in it may be anything, and
+        # its decompressors have errors of their own (LZ4: RuntimeError). It is caught around the
+        # library's calls alone: nothing of ours, and nothing of who iterates, runs in there.
         self._errors = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
                         AssertionError, MemoryError, ArithmeticError, RuntimeError, struct.error,
-                        *_database_errors(), rosbag2.ReaderError)
+                        *_others_errors(), rosbag2.ReaderError)
         try:
             self._reader = rosbag2.Reader(self.path)
             self._reader.open()
@@ -152,10 +154,12 @@ class Bag:
                           'says so; mend it with `ros2 bag reindex`')
 
 
-def _database_errors() -> tuple[type[Exception], ...]:
-    """What reading a damaged SQLite bag may raise; `rosbags` brings its own SQLite."""
-    from rosbags.rosbag2 import storage_sqlite3
-    return sqlite3.Error, getattr(storage_sqlite3, 'apsw', sqlite3).Error
+def _others_errors() -> tuple[type[Exception], ...]:
+    """What SQLite and Zstandard raise where a bag is damaged; `rosbags` chooses which ones."""
+    from rosbags.rosbag2 import reader, storage_sqlite3
+    zstd = getattr(reader, 'zstd', None)
+    return (sqlite3.Error, getattr(storage_sqlite3, 'apsw', sqlite3).Error,
+            *([zstd.ZstdError] if hasattr(zstd, 'ZstdError') else []))
 
 
 def stamp_ns(message: Any) -> int:

@@ -1,4 +1,5 @@
 import os
+import re
 from types import SimpleNamespace
 
 from bad_input import bad_input, damages, picture_file, picture_files
@@ -202,3 +203,24 @@ def test_damaged_bags_of_pictures_are_one_clear_error(recorded):
             raise AssertionError('not a SourceError') from error
 
     check()
+
+
+@pytest.mark.parametrize('mode', ['STORAGE', 'MESSAGE', 'FILE'])
+def test_damaged_compressed_bags_are_one_clear_error(tmp_path, recorded, mode):
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+    typestore, kind = recorded.typestore, 'sensor_msgs/msg/Image'
+    writer = Writer(tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.MCAP)
+    writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    with writer:
+        topic = writer.add_connection('/image', kind, typestore=typestore)
+        for time in range(1, 5):
+            writer.write(topic, time, typestore.serialize_cdr(
+                recorded.image(_GREY, float(time)), kind))
+    path = tmp_path / 'bag'
+    assert refusal(path) is None
+    (file,) = path.glob('*.mcap*')
+    whole, begin = file.read_bytes(), b'\x28\xb5\x2f\xfd'       # of what Zstandard compressed
+    place = whole.index(begin) + 5
+    file.write_bytes(whole[:place] + bytes(255 - value for value in whole[place:place + 9])
+                     + whole[place + 9:])
+    assert re.search('is damaged|can not be read', refusal(path))
