@@ -124,8 +124,8 @@ def beside_each_other(left_rgb: np.ndarray, right_rgb: np.ndarray) -> np.ndarray
 def private_background(image_rgb: np.ndarray, mode: str) -> np.ndarray:
     """A new picture to draw on: 'off' a copy, 'black', or 'blur'.
 
-    The blur keeps 20 averages along the longer side, so that no face can be made out; the finer
-    content is gone, not hidden.
+    The blur keeps 20 averages along the longer side: a head that is not much larger than such a
+    cell has no face any more. The finer content is gone, not hidden.
 
     Raises:
         InvalidInputError: another mode.

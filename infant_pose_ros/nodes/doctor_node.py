@@ -26,8 +26,8 @@ NAME = 'infant_pose_doctor'
 MENDS = {
     'security libraries': 'this build of Fast DDS can not encrypt (the wheels of PyPI can not): '
                           'unset ROS_SECURITY_ENABLE, or use a ROS installation that can',
-    'SECURITY ERROR': 'make the keys as docs/security.md tells, and start each node with '
-                      '--ros-args --enclave',
+    'SECURITY ERROR': 'the doctor needs keys as well: export ROS_SECURITY_ENCLAVE_OVERRIDE='
+                      '/infant_pose/doctor for it alone (docs/security.md)',
     'ROS_DOMAIN_ID': 'set ROS_DOMAIN_ID to a number from 0 to 101',
 }
 EXIT_INTERRUPTED = 130
@@ -79,8 +79,10 @@ def look(seconds: float, is_over: Callable[[], bool] = lambda: False) -> list[Fi
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
-        return [*found, *graph_findings(
-            GraphWatch(node, executor, is_over).look(seconds, context.get_domain_id()))]
+        facts = GraphWatch(node, executor, is_over).look(seconds, context.get_domain_id())
+        return [*found, *graph_findings(facts)]
+    except RuntimeError as problem:     # rcl's: a topic that its keys do not allow, say
+        return [*found, error('ROS', why_no_look(str(problem)))]
     finally:
         executor.shutdown()
         node.destroy_node()
@@ -92,6 +94,13 @@ def why_no_node(reason: str) -> str:
     mend = next((mend for sign, mend in MENDS.items() if sign in reason),
                 'start one node by hand and read its output')
     return f'no node can be started: {" ".join(reason.split())}: {mend}'
+
+
+def why_no_look(reason: str) -> str:
+    """The reason for which a node can not look at the graph, in one line, with its mend."""
+    return (f'the look at the graph failed: {" ".join(reason.split())}: where SROS 2 is on, the '
+            'enclave of the doctor must allow every topic of pictures, CameraInfo and '
+            'diagnostics (docs/security.md); else try once more')
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 
 from infant_pose_ros.cli.doctor import graph_command
 from infant_pose_ros.findings import Finding, Level
-from infant_pose_ros.nodes.doctor_node import NAME, why_no_node
+from infant_pose_ros.nodes.doctor_node import look, NAME, why_no_node
 from infant_pose_ros.ros.doctor import graph_findings
 from infant_pose_ros.ros.doctor_facts import (
     CAMERA_INFO,
@@ -27,6 +27,7 @@ from infant_pose_ros.ros.doctor_facts import (
     NodeFacts,
     TopicFacts,
 )
+from infant_pose_ros.ros.doctor_watch import GraphWatch
 from infant_pose_ros.ros.images import encode_image
 from infant_pose_ros.ros.processes import local_dds_environment
 from infant_pose_ros.ros.qos import image_qos
@@ -144,9 +145,17 @@ def test_faults_of_whoever_publishes_pictures_are_told():
 
 @pytest.mark.parametrize(('reason', 'mend'), [
     ("This Fast DDS version doesn't have the security libraries\nPlease", 'unset'),
-    ('SECURITY ERROR: directory', 'docs/security.md'), ('else', 'by hand')])
+    ('SECURITY ERROR: directory', 'ROS_SECURITY_ENCLAVE_OVERRIDE'), ('else', 'by hand')])
 def test_why_no_node_can_be_started(reason, mend):
     assert mend in why_no_node(reason) and '\n' not in why_no_node(reason)
+
+
+def test_a_look_that_is_refused_is_told(ros_domain, monkeypatch):
+    def refused(*_):
+        raise RuntimeError('create_subscription() could\nnot create subscription')
+    monkeypatch.setattr(GraphWatch, 'look', refused)
+    last = look(0.1)[-1]
+    assert last.level is Level.ERROR and 'could not create subscription: where SROS 2' in last.text
 
 
 def test_the_profile_is_named():
@@ -252,7 +261,7 @@ def test_wrong_topics_and_qos_that_keeps_apart(ward, probe, node_process):
             '__ns': '/strict', 'image': '/lab/image', 'keypoints': '/ward/pose_node/keypoints'}):
         for topic in ('/ward/imge', '/lab/image'):
             wait_for_listener(probe, topic)
-        findings = run_doctor(2.0)
+        findings = run_doctor(3.0)
     probe.node.destroy_timer(timer)
     image, keypoints = sorted(text for text in texts(findings, '/typo/overlay_node', Level.ERROR)
                               if text.startswith('listens to'))

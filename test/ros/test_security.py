@@ -136,11 +136,24 @@ def test_the_policy_has_the_shape_that_sros2_reads():
         assert enclave.tag == 'enclave'
         paths.append(enclave.get('path'))
         assert re.fullmatch(r'(/[a-z_]+)+', paths[-1])
-    assert set(paths) == {f'/infant_pose/{name}' for name in (*NODES, 'consumer', 'viewer')}
+    assert set(paths) == {f'/infant_pose/{name}'
+                          for name in (*NODES, 'consumer', 'viewer', 'doctor')}
     for group in root.iter():
         if group.tag in ('topics', 'services'):
             names = [entry.text for entry in group if isinstance(entry.tag, str)]
             assert names and len(set(names)) == len(names) and '*' not in ''.join(names)
+
+
+def test_the_policy_lets_the_doctor_look_and_change_nothing():
+    rights = allowed()['infant_pose_doctor']
+    pictures = {'/camera/image', '/overlay_node/image'}
+    assert rights['subscribe'] == {*pictures, '/camera/camera_info', '/diagnostics', '/clock'}
+    assert rights['publish'] == {'/parameter_events'}
+    assert {name.rpartition('/')[2] for name in rights['request']} == {
+        'get_state', 'get_parameters'}
+    offered = allowed()['pose_node']['reply'] | allowed()['overlay_node']['reply']
+    assert rights['request'] <= offered
+    assert set(rights) == {'subscribe', 'publish', 'request'}
 
 
 def test_only_the_camera_and_the_overlay_may_publish_pictures(at_work, probe):
