@@ -30,7 +30,7 @@ _MEMORY_WORDS = ('out of memory', 'alloc_failed')
 _GPU_WORDS = ('cuda', 'cudnn', 'cublas')
 #: PyTorch's own types of them, as far as this version has them: some came with 2.5 and 2.8.
 _MEMORY_ERRORS = tuple(
-    getattr(place, 'OutOfMemoryError') for place in (torch, torch.cuda)
+    place.OutOfMemoryError for place in (torch, torch.cuda)
     if hasattr(place, 'OutOfMemoryError'))
 _GPU_ERRORS = (torch.AcceleratorError,) if hasattr(torch, 'AcceleratorError') else ()
 
