@@ -20,8 +20,8 @@ class FaultLog:
     """Writes faults to a logger, throttled; not thread-safe.
 
     A fault is logged when it appears or becomes an error, else at most once every `period_s`,
-    and once more when it is over, with the time that it lasted. One that comes and goes within the period is not told
-    again. Faults of severity OK are notes: each is logged once only.
+    and once more when it is over, with the time that it lasted. One that comes and goes within
+    the period is not told again. Faults of severity OK are notes: each is logged once only.
 
     Args:
         logger: with `error`, `warning` and `info`.
