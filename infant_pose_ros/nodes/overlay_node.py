@@ -7,8 +7,6 @@ from typing import Any
 
 import cv2
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from infant_pose_ros.config import OverlayNodeSettings
@@ -17,6 +15,7 @@ from infant_pose_ros.errors import InfantPoseError
 from infant_pose_ros.media.overlay import OverlayPainter
 from infant_pose_ros.ros.faults import InputStatus
 from infant_pose_ros.ros.image_input import ImageInput
+from infant_pose_ros.ros.image_output import ImagePublisher
 from infant_pose_ros.ros.images import decode_compressed, decode_image, encode_image
 from infant_pose_ros.ros.keypoints import decode_keypoints
 from infant_pose_ros.ros.overlay import RateMeter, StampMatcher
@@ -52,9 +51,7 @@ class OverlayNode(Node):
         self._painter = OverlayPainter(self._settings)
         self._rate, self._watch = RateMeter(), OverlayWatch(time.monotonic())
         self._raw_subscription = None
-        self._publisher = self.create_publisher(
-            Image, '~/image', QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self._publisher = ImagePublisher(self, '~/image')
         self._follow_raw()
         self.create_subscription(
             PointCloud2, 'keypoints', lambda message: self._add('keypoints', message),
