@@ -102,7 +102,8 @@ class CameraStream:
         if every:
             kinds['camera_info'] = EVERY_INFOS_KEPT
         if kinds:
-            pairing = StampPairing(kinds, EVERY_DEPTH if every else MAX_WAITING)
+            pairing = StampPairing(
+                kinds, EVERY_DEPTH if every else MAX_WAITING, self._in_hand.limit_bytes)
             self._gathering = FrameGathering(self._node, pairing, self._on_gathered)
 
     def activate(self, worker: FairWorker[Frame]) -> str:
@@ -169,16 +170,23 @@ class CameraStream:
         self.health.counters.arrived(now_s)
         self.health.message_came(frame.stamp_ns, now_ns, now_s)
         self.health.counters.lost(now_s, self._transport_watch.saw_image(frame.stamp_ns))
-        if not self._in_hand.take(frame.num_bytes):
-            self._num_skipped += 1
-            self.health.counters.dropped()
-        elif self._gathering is None:
+        if not self._took_in_hand(frame):
+            return
+        if self._gathering is None:
             self._worker.offer(self.name, frame)
         else:
             wanted = self._companions_to_come()
             wait_s = (EVERY_WAIT_S if self._settings.deterministic
                       else self._settings.depth_wait_ms / 1000.0)
             self._gathering.add_frame(frame, frame.stamp_ns, wait_s, wanted)
+
+    def _took_in_hand(self, frame: Frame) -> bool:
+        """Whether the frame finds room among those that wait; it is left out else."""
+        if self._in_hand.take(frame.num_bytes):
+            return True
+        self._num_skipped += 1
+        self.health.counters.dropped()
+        return False
 
     def _companions_to_come(self) -> list[str]:
         """What a frame is to wait for: that which has publishers, as far as that is known yet."""
@@ -192,7 +200,10 @@ class CameraStream:
 
     def _on_gathered(self, frame: Frame, companions: dict[str, Any]) -> None:
         self._was_waited = True
+        self._in_hand.give_back(frame.num_bytes)
         frame.depth = companions.get('depth')
+        if not self._took_in_hand(frame):
+            return
         if companions.get('camera_info') is not None:
             frame.camera, = companions['camera_info']
         elif self._settings.deterministic:
@@ -353,7 +364,7 @@ class CameraStream:
         return found + self.health.faults(
             now_s,
             input_status(self._node, self._input, self._settings.image_transport, self._camera,
-                         self._outputs.listeners()),
+                         self._outputs.listeners() & self._input.listeners()),
             None if depth is None else DepthStatus(depth.topic, len(depth.offered())))
 
     def state(self, phase: str) -> str:

@@ -12,6 +12,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from infant_pose_ros.errors import SettingsError
+from infant_pose_ros.ros.attempt import surviving
 from infant_pose_ros.ros.qos import agreed_reliability, checked_overrides, image_qos
 
 try:
@@ -21,6 +22,8 @@ except ImportError:     # Humble
 
 #: How often the publishers' reliability is looked at, s.
 CHECK_PERIOD_S = 0.25
+#: A check that goes wrong is logged this often at most, s.
+LOG_PERIOD_S = 5.0
 #: CameraInfo messages kept while the node is busy: they are the witnesses of lost pictures.
 INFO_DEPTH = 200
 RELIABILITIES = ('auto', 'reliable', 'best_effort')
@@ -76,7 +79,8 @@ class FollowingSubscription:
         self.reliability = agreed_reliability(self._setting, self.offered())
         self._subscribe()
         self._timer = self._node.create_timer(
-            CHECK_PERIOD_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            CHECK_PERIOD_S, surviving(self._check, self._check_failed),
+            clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -112,14 +116,22 @@ class FollowingSubscription:
 
     def _check(self) -> None:
         wanted = agreed_reliability(self._setting, self.offered())
-        if wanted == self.reliability:
+        if wanted == self.reliability and self._subscription is not None:
             return
         self.reliability = wanted
-        self._node.destroy_subscription(self._subscription)
-        self._subscribe()
+        if self._subscription is not None:
+            subscription, self._subscription = self._subscription, None
+            self._node.destroy_subscription(subscription)
+        self._subscribe()       # where it raises, it is tried again at the next check
         self._node.get_logger().info(
             f'{self.topic}: subscribed anew as {wanted.name.lower()}, to match its publishers')
         self._on_reopened()
+
+    def _check_failed(self, reason: str) -> None:
+        if self._node.context.ok():     # or ROS was shut down meanwhile
+            self._node.get_logger().error(
+                f'{self.topic}: its publishers could not be looked at: {reason}',
+                throttle_duration_sec=LOG_PERIOD_S)
 
 
 class ImageInput:
@@ -183,6 +195,11 @@ class ImageInput:
     def offered(self) -> list[ReliabilityPolicy]:
         """Reliability of each of the image's publishers."""
         return self._images.offered()
+
+    def listeners(self) -> set[tuple[str, str]]:
+        """Namespace and name of the nodes that subscribe to the images, this one too."""
+        return {(info.node_namespace, info.node_name)
+                for info in self._node.get_subscriptions_info_by_topic(self.topic)}
 
     def num_incompatible(self, offered: list[ReliabilityPolicy]) -> int:
         """How many of these publishers offer less than the subscription asks for."""

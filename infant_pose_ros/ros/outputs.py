@@ -29,27 +29,38 @@ class PoseOutputs:
     Args:
         node: the node that publishes. camera_name: it stands in the markers' namespaces.
         prefix: what the topics' names begin with, 'left/' say, inside of the node's own.
+
+    Raises:
+        SettingsError: a QoS override is none that exists.
     """
 
     def __init__(self, node: LifecycleNode, camera_name: str, prefix: str = ''):
         self._node, self._prefix = node, prefix
         self._markers_encoder = MarkerEncoder(camera_name)
         self._joint_encoder = JointStateEncoder()
+        self._all: list[Any] = []
+        try:
+            self._make_publishers()
+        except BaseException:
+            self.destroy()      # those that were made already
+            raise
+
+    def _make_publishers(self) -> None:
         self._keypoints = self._publisher(PointCloud2, 'keypoints', result_qos())
         self._keypoints_raw = self._publisher(PointCloud2, 'keypoints_raw', result_qos())
         self._poses = self._publisher(PoseArray, 'poses', result_qos())
         self._joint_states = self._publisher(JointState, 'joint_states', result_qos())
         self._markers = self._publisher(MarkerArray, 'markers', marker_qos())
         self._skeleton_info = self._publisher(String, 'skeleton_info', latched_qos())
-        self._all = (self._keypoints, self._keypoints_raw, self._poses, self._joint_states,
-                     self._markers, self._skeleton_info)
 
     def _publisher(self, message_type: type, name: str, qos: QoSProfile):
         topic = f'~/{self._prefix}{name}'
         with checked_overrides(self._node.resolve_topic_name(topic), 'publisher'):
-            return self._node.create_lifecycle_publisher(
+            publisher = self._node.create_lifecycle_publisher(
                 message_type, topic, qos,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self._all.append(publisher)
+        return publisher
 
     def publish(self, result: FrameResult, header: Header) -> None:
         """The answer for one frame; keypoints go first, as others wait for them."""

@@ -19,8 +19,8 @@ def input_status(node: Node, images: ImageInput, transport: str, camera: CameraM
     """What the graph tells of the inputs now.
 
     Args:
-        listeners: nodes that get the answers: pictures of theirs are drawn from these, and
-            are nothing to answer.
+        listeners: nodes that get the images and the answers: pictures of theirs are drawn from
+            these, and are nothing to answer.
     """
     offered, known = images.offered(), camera.camera
     return InputStatus(
