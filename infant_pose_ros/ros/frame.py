@@ -33,8 +33,8 @@ class Frame:
 
     @property
     def num_bytes(self) -> int:
-        """Of the picture."""
-        return len(self.message.data)
+        """Of the picture, and of its depth picture as soon as that is known."""
+        return len(self.message.data) + (0 if self.depth is None else len(self.depth.data))
 
 
 class InHand:

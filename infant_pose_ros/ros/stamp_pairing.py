@@ -29,9 +29,13 @@ class StampPairing(Generic[Frame]):
     Args:
         kinds: names of the companions, and how many of each are kept at most, the newest.
         max_waiting: frames that wait at most; then the oldest goes without.
+        max_bytes: of the data of one kind's messages that are kept; one may always be. None: no
+            matter.
     """
 
-    def __init__(self, kinds: Mapping[str, int], max_waiting: int = MAX_WAITING):
+    def __init__(self, kinds: Mapping[str, int], max_waiting: int = MAX_WAITING,
+                 max_bytes: int | None = None):
+        self._max_bytes = max_bytes
         self._kinds, self._max_waiting = dict(kinds), max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._kept: dict[str, OrderedDict[int, Any]] = {kind: OrderedDict() for kind in kinds}
@@ -63,9 +67,15 @@ class StampPairing(Generic[Frame]):
         kept = self._kept[kind]
         if stamp_ns:
             kept[stamp_ns] = companion
-        while len(kept) > self._kinds[kind]:
+        while len(kept) > self._kinds[kind] or (
+                len(kept) > 1 and self._is_too_much(kept, companion)):
             kept.popitem(last=False)
         return self.ready(now_s)
+
+    def _is_too_much(self, kept: Mapping[int, Any], newest: Any) -> bool:
+        """Whether they have more data than may be; those of a kind that has none never do."""
+        return self._max_bytes is not None and hasattr(newest, 'data') and sum(
+            len(one.data) for one in kept.values()) > self._max_bytes
 
     def ready(self, now_s: float) -> list[tuple[Frame, dict[str, Any]]]:
         """The frames that are complete or have waited long enough, and those before them."""

@@ -8,10 +8,13 @@ import pytest
 from sensor_msgs.msg import CameraInfo, Image
 
 from infant_pose_ros.config import PoseNodeSettings
+from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.ros.camera_settings import CameraSettings
 from infant_pose_ros.ros.camera_stream import CameraStream
 from infant_pose_ros.ros.cameras import encode_camera_info
+from infant_pose_ros.ros.image_input import FollowingSubscription
 from infant_pose_ros.ros.images import encode_image
+from infant_pose_ros.ros.outputs import PoseOutputs
 from infant_pose_ros.structures import Camera
 
 DESCRIPTION = {'models': {}, 'device': 'cpu', 'precision': 'fp32'}
@@ -213,3 +216,52 @@ def test_an_image_that_breaks_on_arrival_is_counted_and_the_next_one_comes(
     assert told.error == 'OverflowError: made to fail' and told.in_flight == 0
     images.publish(encode_image(_noise, probe.header()))
     worker.wait_for(1)
+
+
+def test_deterministic_counts_depth_pictures_among_what_waits(make_stream, probe):
+    stream, worker, node = make_stream(
+        deterministic=True, use_depth=True, budget_bytes=2 * _noise.size)
+    start = node.get_namespace()
+    images = probe.publisher(Image, f'{start}/image', 10, subscribers=1)
+    infos = probe.publisher(CameraInfo, f'{start}/camera_info', 10, subscribers=1)
+    depths = probe.publisher(Image, f'{start}/depth', 10, subscribers=1)
+    for index in range(2):      # both pictures find room, but not with their depth
+        header = probe.header(10 ** 9 * (1 + index))
+        depths.publish(Image(header=header, height=60, width=80, encoding='16UC1', step=160,
+                             data=bytes(60 * 160)))
+        infos.publish(encode_camera_info(Camera(50.0, 50.0, 39.5, 29.5, 80, 60), header))
+        images.publish(encode_image(_noise, header))
+    wait_counted(stream, lambda told: told.dropped == 1)
+    assert [frame.depth is not None for frame in worker.wait_for(1)] == [True]
+    assert 'frame_skipped' in names(stream)
+
+
+def test_an_error_while_the_publishers_are_looked_at_is_survived(make_stream, probe, monkeypatch):
+    stream, worker, node = make_stream()
+    failed = []
+
+    def offered(_subscription):
+        failed.append(True)
+        raise RuntimeError('the topic has gone')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FollowingSubscription, 'offered', offered)
+        wait_counted(stream, lambda _: failed)
+    images = probe.publisher(Image, f'{node.get_namespace()}/image', subscribers=1)
+    images.publish(encode_image(_noise, probe.header()))
+    assert worker.wait_for(1)
+
+
+def test_a_bad_override_leaves_no_publisher_behind(probe):
+    from rclpy.lifecycle import LifecycleNode
+    from rclpy.parameter import Parameter
+    name = f'outputs_{next(_numbers)}'
+    node = LifecycleNode(
+        name, context=probe.context, enable_communication_interface=False,
+        parameter_overrides=[Parameter(
+            f'qos_overrides./{name}/markers.publisher.reliability', value='no such thing')])
+    before = len(list(node.publishers))
+    with pytest.raises(SettingsError, match='markers'):
+        PoseOutputs(node, 'cot')
+    assert len(list(node.publishers)) == before
+    node.destroy_node()

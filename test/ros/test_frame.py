@@ -31,3 +31,9 @@ def test_one_picture_always_may_however_large():
 def test_without_a_limit_all_may(num_bytes):
     in_hand = InHand(None)
     assert in_hand.take(num_bytes) and in_hand.take(num_bytes)
+
+
+def test_its_depth_picture_counts_as_soon_as_it_is_known():
+    frame = Frame('left', Image(data=bytes(6)), 7, None)
+    frame.depth = Image(data=bytes(12))
+    assert frame.num_bytes == 18

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 from infant_pose_ros.ros.stamp_pairing import MAX_WAITING, StampPairing
 
 NOTHING, D = {'depth': None}, {'depth': 'd'}
@@ -75,3 +77,14 @@ def test_clear_gives_back_who_waited():
     pairing.add('depth', 2, 'd', 0.0)
     assert pairing.clear() == ['f']
     assert pairing.add_frame(2, 'g', 0.0, 1.0) == []
+
+
+def test_depth_pictures_are_kept_as_far_as_their_bytes_allow():
+    pairing = StampPairing({'depth': 8}, max_bytes=100)
+    depths = [SimpleNamespace(data=bytes(size)) for size in (60, 40, 50, 1000)]
+    for stamp_ns, depth in enumerate(depths[:3], start=1):
+        pairing.add('depth', stamp_ns, depth, 0.0)
+    assert pairing.add_frame(1, 'f', 0.0, 0.0) == [('f', NOTHING)]      # gave way to the third
+    assert pairing.add_frame(2, 'g', 0.0, 0.0) == [('g', {'depth': depths[1]})]
+    pairing.add('depth', 4, depths[3], 0.0)
+    assert pairing.add_frame(4, 'h', 0.0, 0.0) == [('h', {'depth': depths[3]})]
