@@ -21,6 +21,7 @@ from infant_pose_ros.ros.cameras import camera_for_picture, encode_camera_info
 from infant_pose_ros.ros.images import encode_compressed, encode_image
 from infant_pose_ros.ros.parameters import declare_settings, unknown_parameters
 from infant_pose_ros.ros.player_watch import PlayerWatch
+from infant_pose_ros.ros.qos import checked_overrides
 from infant_pose_ros.ros.running import run_node
 from infant_pose_ros.ros.status_publisher import StatusPublisher
 from infant_pose_ros.structures import Camera
@@ -56,12 +57,10 @@ class CameraNode(Node):
             self._source.name, self._settings.rate_hz or self._source.rate_hz)
         self._camera = self._load_camera(self._source)
         self._watch.calibrated(self._camera is not None)
-        overriding = QoSOverridingOptions.with_default_policies()
-        self._images = self.create_publisher(
+        self._images = self._publisher(
             *((CompressedImage, 'image/compressed') if self._settings.compressed
-              else (Image, 'image')), _reliable(5), qos_overriding_options=overriding)
-        self._infos = self.create_publisher(
-            CameraInfo, 'camera_info', _reliable(100), qos_overriding_options=overriding)
+              else (Image, 'image')), 5)
+        self._infos = self._publisher(CameraInfo, 'camera_info', 100)
         self._encode = encode_compressed if self._settings.compressed else encode_image
         self._stop = threading.Event()
         self._status = StatusPublisher(
@@ -75,6 +74,13 @@ class CameraNode(Node):
         self._stop.set()
         self._player.join()
         self._source.close()
+
+    def _publisher(self, message_type: type, topic: str, depth: int):
+        with checked_overrides(self.resolve_topic_name(topic), 'publisher'):
+            return self.create_publisher(
+                message_type, topic,
+                QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def _open(self) -> FrameSource:
         return open_source(
@@ -204,10 +210,6 @@ class CameraNode(Node):
 
     def _stopped(self) -> bool:
         return self._stop.is_set() or not self.context.ok()
-
-
-def _reliable(depth: int) -> QoSProfile:
-    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def main(args: list[str] | None = None) -> int:

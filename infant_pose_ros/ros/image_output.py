@@ -9,6 +9,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
+from infant_pose_ros.ros.qos import checked_overrides
+
 #: Pictures that wait for a slow subscriber.
 DEPTH = 5
 #: Pictures of less than this share of the largest one, for so long, s, let the rest be given back.
@@ -43,6 +45,9 @@ class ImagePublisher:
 
     Args:
         node: the node that publishes. topic: a name as `create_publisher` takes it.
+
+    Raises:
+        SettingsError: a QoS override is none that exists.
     """
 
     def __init__(self, node: Node, topic: str):
@@ -61,11 +66,13 @@ class ImagePublisher:
     def publish(self, message: Image) -> None:
         """Send a picture."""
         if self._shrink.has_shrunk(len(message.data), time.monotonic()):
-            self._node.destroy_publisher(self._publisher)
-            self._publisher = self._made()
+            old, self._publisher = self._publisher, self._made()
+            self._node.destroy_publisher(old)
         self._publisher.publish(message)
 
     def _made(self):
-        return self._node.create_publisher(
-            Image, self._topic, QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        with checked_overrides(self._node.resolve_topic_name(self._topic), 'publisher'):
+            return self._node.create_publisher(
+                Image, self._topic,
+                QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())

@@ -5,6 +5,7 @@ import pytest
 import rclpy
 from sensor_msgs.msg import Image
 
+from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.ros import image_output
 from infant_pose_ros.ros.image_output import ImagePublisher, ShrinkWatch, SMALL_FOR_S
 from infant_pose_ros.ros.images import encode_image
@@ -54,3 +55,16 @@ def test_subscribers_go_on_when_pictures_have_become_small(node, probe, monkeypa
     inbox.wait_for(lambda message: message.header == last)
     assert [info.node_name for info in node.get_publishers_info_by_topic('/shrinking/image')
             ] == ['shrinking']
+
+
+def test_a_bad_qos_override_is_named_with_its_topic(ros_domain):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=int(ros_domain['ROS_DOMAIN_ID']), args=[
+        '--ros-args', '-p', 'qos_overrides./pictures.publisher.reliability:=often'])
+    node = rclpy.create_node('picky', context=context)
+    try:
+        with pytest.raises(SettingsError, match=r'qos_overrides\./pictures\.publisher'):
+            ImagePublisher(node, '/pictures')
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
