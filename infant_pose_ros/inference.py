@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import contextlib
+import ctypes
 from dataclasses import dataclass
 import gc
 import itertools
+import sys
 import threading
 from typing import NamedTuple
 import warnings
@@ -287,9 +289,12 @@ def use_threads(num_threads: int) -> None:
 
 
 def release_memory(device: str) -> None:
-    """Give back what dropped networks held, on a GPU to other processes too."""
+    """Give back what dropped networks held, to other processes too."""
     gc.collect()
     empty_cache(device)
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+    if trim is not None:    # glibc keeps what was freed between two pieces in use
+        trim(0)
 
 
 def empty_cache(device: str) -> None:
