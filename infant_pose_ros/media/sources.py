@@ -323,7 +323,7 @@ def _read_picture(path: Path) -> np.ndarray:
         return cv2.cvtColor(read_picture(path), cv2.COLOR_RGB2BGR)
     except EncodingError as error:
         raise SourceError(
-            f'source: a picture can not be read: {error}; else mend or remove it') from error
+            f'source {error}; mend or remove the file') from error
 
 
 def _size_wh(image: np.ndarray) -> tuple[int, int]:

@@ -121,7 +121,6 @@ def test_a_picture_that_breaks_on_the_way_ends_with_code_1(node_process, probe, 
     (tmp_path / 'b.png').write_bytes(b'broken')
     with node_process(MODULE, params={'source': tmp_path}, remaps=remaps('broken')) as node:
         assert node.wait(60.0) == 1
-        assert 'a picture can not be read: ' in node.output
         assert 'b.png: 6 bytes are no complete JPEG or PNG picture' in node.output
         assert 'Traceback' not in node.output
 
