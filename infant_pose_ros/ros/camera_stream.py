@@ -37,8 +37,9 @@ LOG_PERIOD_S = 5.0
 #: Depth pictures kept for their frames.
 DEPTHS_KEPT = 8
 #: Deterministic mode: messages kept while the node is busy; how long a frame waits for its
-#: CameraInfo and depth, s; depth pictures and CameraInfos kept for their frames.
-EVERY_DEPTH, EVERY_WAIT_S, EVERY_DEPTHS_KEPT, EVERY_INFOS_KEPT = 500, 1.0, 64, 4096
+#: CameraInfo and depth, s (longer than the 3 s after which Fast DDS sends anew what got lost);
+#: depth pictures and CameraInfos kept for their frames.
+EVERY_DEPTH, EVERY_WAIT_S, EVERY_DEPTHS_KEPT, EVERY_INFOS_KEPT = 500, 5.0, 64, 4096
 
 
 class CameraStream:
