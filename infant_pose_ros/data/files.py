@@ -18,7 +18,7 @@ from infant_pose_ros.text_files import one_line
 MAX_ARRAY_BYTES = 2_000_000_000
 #: What reading a damaged .npz, or one of another form, may raise.
 ARRAY_ERRORS = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError,
-                ArithmeticError, RuntimeError, MemoryError, SyntaxError, NotImplementedError,
+                ArithmeticError, RuntimeError, MemoryError, SyntaxError,
                 zipfile.BadZipFile, zlib.error, struct.error)
 
 
@@ -57,13 +57,13 @@ def read_mat(path: Path, *names: str) -> tuple[np.ndarray, ...]:
     from scipy.io.matlab import MatReadError
 
     try:
+        if _is_hdf5(path):
+            raise DatasetError(
+                f'{path}: expected a MATLAB file up to version 7.2, found version 7.3; save it '
+                "again with MATLAB's -v7 option")
         content = scipy.io.loadmat(path, variable_names=names)
-    except NotImplementedError as error:  # SciPy's own for version 7.3, which is HDF5
-        raise DatasetError(
-            f"{path}: expected a MATLAB file up to version 7.2, found version 7.3; save it again "
-            "with MATLAB's -v7 option") from error
     except (OSError, ValueError, TypeError, EOFError, MemoryError, IndexError, KeyError,
-            zlib.error, struct.error, MatReadError) as error:
+            RuntimeError, zlib.error, struct.error, MatReadError) as error:
         raise DatasetError(
             f'{path}: expected a MATLAB file with {", ".join(names)}, can not be read '
             f'({error or type(error).__name__}); fetch it again or correct the folder') from error
@@ -73,6 +73,13 @@ def read_mat(path: Path, *names: str) -> tuple[np.ndarray, ...]:
                 f'{path}: expected the variable {name}, found only others; take the file of the '
                 'original set')
     return tuple(content[name] for name in names)
+
+
+def _is_hdf5(path: Path) -> bool:
+    """Whether a MATLAB file is of version 7.3, which is HDF5: its header's version is 2."""
+    with path.open('rb') as stream:
+        header = stream.read(126)
+    return header.startswith(b'MATLAB') and 2 in header[124:]
 
 
 def read_arrays(path: str | Path, names: Iterable[str],
