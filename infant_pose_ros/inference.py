@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import contextlib
-import ctypes
 from dataclasses import dataclass
 import gc
 import itertools
-import sys
 import threading
 from typing import NamedTuple
 import warnings
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from infant_pose_ros.allocator import trim_heap
 from infant_pose_ros.codecs.heatmaps import HeatmapCodec
 from infant_pose_ros.codecs.uncertainty import DEFAULT_NOISE_SHARE, PictureUncertainty
 from infant_pose_ros.config import PipelineSettings
@@ -292,9 +291,7 @@ def release_memory(device: str) -> None:
     """Give back what dropped networks held, to other processes too."""
     gc.collect()
     empty_cache(device)
-    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
-    if trim is not None:    # glibc keeps what was freed between two pieces in use
-        trim(0)
+    trim_heap()
 
 
 def empty_cache(device: str) -> None:

@@ -11,7 +11,7 @@ PACKAGE = 'infant_pose_ros'
 
 #: From the ground up; a part imports parts of its own layer and of those before it.
 LAYERS = (
-    ('errors', 'skeleton', 'findings', 'entry', 'text_files'),
+    ('errors', 'skeleton', 'findings', 'entry', 'text_files', 'allocator'),
     ('structures', 'config'),
     ('geometry', 'codecs', 'filtering', 'media'),
     ('models', 'data'),

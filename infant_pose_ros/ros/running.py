@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-import ctypes
 import os
 import re
 import signal
@@ -19,26 +18,12 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from infant_pose_ros.allocator import level_memory
 from infant_pose_ros.entry import say, SIGNALS
 from infant_pose_ros.errors import InfantPoseError
 
 #: How long a node may take to end after a signal, s: after that it is cut off.
 GRACE_S = 1.5
-
-
-#: For glibc's allocator, as mallopt(3) numbers them: heaps that threads share (by default each
-#: thread fills some of its own), what is handed back at once, and what may lie unused at the top,
-#: bytes. Without these, pose_node's memory goes up and down by 60 MB each time that it loads its
-#: models anew, and with them by 15 MB.
-_MALLOPT = ((-8, 2), (-3, 8 * 2**20), (-1, 16 * 2**20))
-
-
-def _keep_memory_level() -> None:
-    """Have freed memory reused, or handed back; where there is another allocator, do nothing."""
-    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
-    if mallopt is not None:
-        for parameter, value in _MALLOPT:
-            mallopt(parameter, value)
 
 
 class _Ending:
@@ -135,7 +120,6 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: list[str] | None = Non
     Returns:
         the exit code, as `run_node`.
     """
-    _keep_memory_level()
     ending = _Current.ending = _Ending()
     try:
         try:
@@ -146,7 +130,8 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: list[str] | None = Non
                     if 'initialize logging' in reason else 'correct what stands after --ros-args')
             print(f'can not start: {reason}; {mend}', file=sys.stderr)
             return 1
-        return _make_and_spin(makers, ending.asked)
+        with level_memory():
+            return _make_and_spin(makers, ending.asked)
     finally:
         rclpy.try_shutdown()
         _Current.ending = None
