@@ -66,8 +66,9 @@ class ImagePublisher:
     def publish(self, message: Image) -> None:
         """Send a picture."""
         if self._shrink.has_shrunk(len(message.data), time.monotonic()):
-            old, self._publisher = self._publisher, self._made()
-            self._node.destroy_publisher(old)
+            # In this order: publishers of one topic share that memory as long as one is left.
+            self._node.destroy_publisher(self._publisher)
+            self._publisher = self._made()
         self._publisher.publish(message)
 
     def _made(self):
