@@ -214,8 +214,7 @@ class CameraStream:
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
-        self.health.counters.lost(
-            time.monotonic(), self._transport_watch.saw_camera_info(stamp_ns))
+        self._transport_watch.saw_camera_info(stamp_ns)
         self._camera.take(message)
         if self._settings.deterministic:
             self._gathering.add('camera_info', stamp_ns, (self._camera.camera,))

@@ -36,12 +36,16 @@ class TransportWatch:
 
     A driver publishes both with one stamp. An image with a later stamp proves that an earlier
     one was lost, and so does one whose stamp jumped far back of those that wait; stamps before
-    the first image are not counted. Stamps in ns.
+    the first image are not counted. Where stamps run backwards, messages come in the order in
+    which they were sent, still: an image proves the loss of what was announced before it.
+    Stamps in ns.
     """
 
     def __init__(self):
         self._waiting: deque[int] = deque(maxlen=MAX_STAMPS)
         self._images: deque[int] = deque(maxlen=MAX_STAMPS)
+        # A little behind the last image, in the order of arrival: lost, or stamps run backwards.
+        self._late: deque[int] = deque(maxlen=MAX_STAMPS)
         # Far behind the images: the first to know that the stamps jump back.
         self._behind: deque[int] = deque(maxlen=MAX_BEHIND)
         self._has_jumped = False        # so what lies before the first image may well be lost
@@ -50,35 +54,43 @@ class TransportWatch:
         """Forget all stamps: the subscription was made anew."""
         self._waiting.clear()
         self._images.clear()
+        self._late.clear()
         self._behind.clear()
         self._has_jumped = False
 
-    def saw_camera_info(self, stamp_ns: int) -> int:
-        """Note a CameraInfo; the number of pictures that it shows to be lost (0 or 1)."""
+    def saw_camera_info(self, stamp_ns: int) -> None:
+        """Note a CameraInfo: an image of its stamp is to be expected."""
         if not self._images:
-            return 0
+            return
         if stamp_ns <= self._images[-1] - RESTART_NS:   # also one that was there in the last loop
             self._behind.append(stamp_ns)
-            return 0
-        if stamp_ns in self._images:
-            return 0
-        if stamp_ns < self._images[-1]:
-            return int(stamp_ns > self._images[0] or self._has_jumped)
-        if stamp_ns not in self._waiting:
+        elif stamp_ns in self._images:
+            return
+        elif stamp_ns < self._images[-1]:
+            if stamp_ns > self._images[0] or self._has_jumped:
+                self._late.append(stamp_ns)
+        elif stamp_ns not in self._waiting:
             self._waiting.append(stamp_ns)
-        return 0
 
     def saw_image(self, stamp_ns: int) -> int:
         """Note an image; the number of pictures that it shows to be lost."""
         lost = 0
         if self._images and stamp_ns < self._images[-1] - RESTART_NS:
-            lost, begun = len(self._waiting), tuple(self._behind)
+            lost, begun = len(self._waiting) + len(self._late), tuple(self._behind)
             self.restart()
             self._waiting.extend(begun)
             self._has_jumped = True
         self._images.append(stamp_ns)
+        lost += self._overtaken(stamp_ns)
         lost += sum(waiting < stamp_ns for waiting in self._waiting)
         later = [waiting for waiting in self._waiting if waiting > stamp_ns]
         self._waiting.clear()
         self._waiting.extend(later)
         return lost
+
+    def _overtaken(self, stamp_ns: int) -> int:
+        """How many of the late ones this image proves lost: all that were announced before it."""
+        count = self._late.index(stamp_ns) if stamp_ns in self._late else len(self._late)
+        for _ in range(min(count + 1, len(self._late))):
+            self._late.popleft()
+        return count

@@ -32,6 +32,7 @@ class FaultLog:
         self._period_s = period_s
         self._episodes: dict[tuple[str, str], _Episode] = {}
         self._logged_s: dict[tuple[str, str], float] = {}
+        self._noted: set[tuple[str, str]] = set()
 
     def tell(self, source: str, faults: Sequence[Fault], now_s: float) -> None:
         """Log what is new, due again or over.
@@ -44,8 +45,8 @@ class FaultLog:
         for fault in faults:
             key = (source, fault.name)
             if fault.severity == Severity.OK:
-                if key not in self._logged_s:
-                    self._logged_s[key] = now_s
+                if key not in self._noted:
+                    self._noted.add(key)
                     self._logger.info(f'{start}{fault.text} [{fault.name}]')
                 continue
             episode = self._episodes.setdefault(key, _Episode(now_s))

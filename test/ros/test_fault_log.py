@@ -77,3 +77,13 @@ def test_notes_are_told_once_only(log):
     for now_s in range(0, 300):
         log.tell('', [NOTE] if now_s % 10 < 5 else [], float(now_s))
     assert lines == [('info', 'began again [stamps_jumped_back]')]
+
+
+def test_a_note_does_not_hush_a_warning_of_the_same_name(log):
+    log, lines = log
+    note = Fault(Severity.OK, 'too_dark', 'dim, but it will do')
+    for now_s, fault in enumerate([note, DARK, note]):
+        log.tell('', [fault], float(now_s))
+    assert lines == [('info', 'dim, but it will do [too_dark]'),
+                     ('warning', 'dark: light the room [too_dark]'),
+                     ('info', 'over after 1 s [too_dark]')]
