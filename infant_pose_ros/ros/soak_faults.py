@@ -39,9 +39,9 @@ class Kind:
         inject: does it and takes the cause away again; tells details, '' for none.
         shows: names of which /diagnostics must show at least one meanwhile; none: no matter.
         limit_s: how long the recovery may take.
-        is_rare: it ends a process whose memory is judged over rounds: once an hour at most.
-        is_last: it lets all subscribe anew, which frees what DDS keeps for large pictures: the
-            last of each round, before memory is looked at.
+        is_rare: it ends a process that is warm only after a round: once an hour at most, and
+            before all others.
+        place: in each round; those of the same place come in an order of chance.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Kind:
     shows: tuple[str, ...] = ()
     limit_s: float = LIMIT_S
     is_rare: bool = False
-    is_last: bool = False
+    place: int = 0
 
 
 def _stream(rig: Rig, publisher: PicturePublisher, images: Iterable[Image],
@@ -206,9 +206,11 @@ KINDS = {kind.name: kind for kind in (
     Kind('camera_exchanged', nodes.camera_exchanged, (), RESTART_LIMIT_S),
     Kind('camera_paused', nodes.camera_paused, ('no_image',)),
     Kind('encodings', _encodings),
-    Kind('best_effort', _best_effort, is_last=True),
     Kind('burst_200_hz', _burst),
-    Kind('four_k', _four_k),
+    # DDS keeps memory for the largest picture as long as a subscription lasts: the second of these
+    # makes all subscribe anew, so that nodes are not judged with it.
+    Kind('four_k', _four_k, place=1),
+    Kind('best_effort', _best_effort, place=2),
     Kind('garbage_pictures', _garbage, SHOWS_GARBAGE),
     Kind('absurd_camera_info', _absurd_camera_info, SHOWS_CAMERA_INFO),
     Kind('looping_bag', _looping_bag),

@@ -9,7 +9,7 @@ import numpy as np
 
 from infant_pose_ros.ros.soak_ledger import EpochAccount
 
-#: Nodes whose memory is compared between rounds of faults.
+#: Nodes that are warm only once they have been through every kind of fault.
 SUBSCRIBERS = ('pose_node', 'overlay_node')
 #: Memory may grow by this share after warm-up.
 GROWTH_MAX = 0.01
@@ -19,7 +19,10 @@ EXTRA_HANDLES = 8
 EXTRA_SHARED_MB = 70.0
 #: A process is warm after this long, and is judged from so much time after that, s.
 LIFE_WARM_UP_S, LIFE_JUDGED_S = 60.0, 90.0
-#: The first and the last part that are compared, as a share of what is judged.
+#: What a process holds is the least in this time, s: in between it hands back what it has freed
+#: (every `allocator.TRIM_PERIOD_S`), and takes it again with the next picture.
+FLOOR_S = 22.0
+#: The first and the last part of the times without faults that are compared.
 PART = 1.0 / 3.0
 #: The median age may become so much longer: a factor, and ms on top.
 DRIFT_FACTOR, DRIFT_MS = 1.5, 20.0
@@ -53,20 +56,11 @@ class Life:
 
 
 @dataclass(frozen=True)
-class Level:
-    """A process in a calm time at the end of a round of faults, medians."""
-
-    node: str
-    process_id: int
-    sample: Sample
-
-
-@dataclass(frozen=True)
 class Growth:
-    """A process at first and in the end, after warm-up.
+    """A process after its warm-up: the first half of that time, and the second.
 
     Attributes:
-        judged_s: how long that was. own_mb, shared_mb, threads, files: (first, last).
+        judged_s: how long it was. own_mb, shared_mb, threads, files: medians of both halves.
         cpu_share: CPU time over time, 1 is one core.
     """
 
@@ -127,38 +121,38 @@ def median_sample(samples: Sequence[Sample]) -> Sample:
                     for field in fields(Sample)))
 
 
-def growth_of_levels(levels: Sequence[Level]) -> list[Growth]:
-    """First against last level of each process that has two, far enough from each other."""
-    lives: dict[tuple[str, int], list[Sample]] = {}
-    for level in levels:
-        lives.setdefault((level.node, level.process_id), []).append(level.sample)
-    return [_growth(node, samples[0], samples[-1]) for (node, _), samples in lives.items()
-            if samples[-1].at_s - samples[0].at_s >= LIFE_JUDGED_S]
+def floors(samples: Sequence[Sample]) -> list[Sample]:
+    """The sample with the least memory of its own in each `FLOOR_S`, without an incomplete one."""
+    lowest: dict[int, Sample] = {}
+    for sample in samples:
+        window = int((sample.at_s - samples[0].at_s) / FLOOR_S)
+        if window not in lowest or sample.own_mb < lowest[window].own_mb:
+            lowest[window] = sample
+    is_cut = samples and (samples[-1].at_s - samples[0].at_s) % FLOOR_S < FLOOR_S / 2.0
+    return [lowest[window] for window in sorted(lowest)[:-1 if is_cut else None]]
 
 
-def _growth(node: str, first: Sample, last: Sample) -> Growth:
-    pairs = {name: (getattr(first, name), getattr(last, name))
-             for name in ('own_mb', 'shared_mb', 'threads', 'files')}
-    judged_s = last.at_s - first.at_s
-    return Growth(node, judged_s, **pairs, cpu_share=(last.cpu_s - first.cpu_s) / judged_s)
+def growth_of(life: Life, warm_up_s: float = LIFE_WARM_UP_S) -> Growth | None:
+    """What a process holds in the first half of the time after its warm-up, and in the second.
 
-
-def growth_of(life: Life) -> Growth | None:
-    """First against last part of a life.
+    Medians of each half's floors: models that are loaded anew leave other gaps in the heap every
+    time, which moves a pose_node's memory by 2 % up and down.
 
     Returns:
         None where too little of it is left after the warm-up.
     """
-    if not life.samples:
+    kept = [sample for sample in life.samples
+            if sample.at_s >= life.samples[0].at_s + warm_up_s]
+    if not kept or kept[-1].at_s - kept[0].at_s < LIFE_JUDGED_S:
         return None
-    begin_s = life.samples[0].at_s + LIFE_WARM_UP_S
-    kept = [sample for sample in life.samples if sample.at_s >= begin_s]
-    if len(kept) < 6 or kept[-1].at_s - kept[0].at_s < LIFE_JUDGED_S:
-        return None
-    part_s = PART * (kept[-1].at_s - kept[0].at_s)
-    return _growth(life.node,
-                   median_sample([s for s in kept if s.at_s <= kept[0].at_s + part_s]),
-                   median_sample([s for s in kept if s.at_s >= kept[-1].at_s - part_s]))
+    lowest = floors(kept)
+    half = len(lowest) // 2
+    first, last = median_sample(lowest[:half]), median_sample(lowest[-half:])
+    pairs = {name: (getattr(first, name), getattr(last, name))
+             for name in ('own_mb', 'shared_mb', 'threads', 'files')}
+    judged_s = kept[-1].at_s - kept[0].at_s
+    return Growth(life.node, judged_s, **pairs,
+                  cpu_share=(kept[-1].cpu_s - kept[0].cpu_s) / judged_s)
 
 
 def growth_problems(growth: Growth) -> list[str]:

@@ -100,7 +100,6 @@ def report_json(record: Record) -> dict[str, Any]:
         'accounts': {name: _account(account) for name, account in record.totals().items()},
         'epochs': {name: [_account(account) for account in accounts]
                    for name, accounts in record.accounts.items()},
-        'levels': [dataclasses.asdict(level) for level in record.levels],
         'ages': [dataclasses.asdict(window) for window in record.ages],
         'age_p50_ms_first_last': age_drift(record.ages),
         'processes': [{**dataclasses.asdict(growth), 'growth': growth.share}

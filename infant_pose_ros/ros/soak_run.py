@@ -14,19 +14,15 @@ from infant_pose_ros.ros.soak_judging import (
     drift_problems,
     Growth,
     growth_of,
-    growth_of_levels,
     growth_problems,
-    Level,
     Life,
-    median_sample,
+    LIFE_WARM_UP_S,
     Recovery,
     recovery_problems,
-    Sample,
     SUBSCRIBERS,
 )
 from infant_pose_ros.ros.soak_ledger import EpochAccount, total
 from infant_pose_ros.ros.soak_rig import Rig, SoakProblemError, SoakStoppedError
-from infant_pose_ros.ros.soak_samples import sample_process
 
 #: How long loading models may take before the first answer, s.
 START_TIMEOUT_S = 180.0
@@ -36,9 +32,6 @@ FIRST_CALM_S, CALM_S = 5.0, (2.5, 5.0)
 RECOVERED_SHARE, RECOVERY_WINDOW_S = 0.7, 1.0
 #: Faults that end pose_node or overlay_node are this far apart, s.
 RARE_EVERY_S = 3600.0
-#: After a round, memory is looked at so often, once a second; a last time at the end of the run,
-#: unless it was just looked at, s.
-LEVEL_SAMPLES, LEVELS_APART_S = 10, 60.0
 
 
 @dataclass
@@ -58,7 +51,6 @@ class Record:
     warm_s: float | None = None
     recoveries: list[Recovery] = field(default_factory=list)
     ages: list[AgeWindow] = field(default_factory=list)
-    levels: list[Level] = field(default_factory=list)
     accounts: dict[str, list[EpochAccount]] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -71,13 +63,17 @@ class Record:
     def growths(self) -> list[Growth]:
         """Growth of every process that lived long enough to be judged.
 
-        Faults make pose_node and overlay_node use more or less for a while, so these are compared
-        in one and the same state, after rounds; cameras, which are exchanged all the time, over
-        their lives.
+        pose_node and overlay_node are warm after as long as the first round of faults took. What
+        ends them comes first in a round, so they have been through all others by then. Cameras
+        are exchanged all the time, and hear of few faults.
         """
-        cameras = [growth_of(life) for life in self.lives if life.node not in SUBSCRIBERS]
-        return growth_of_levels(self.levels) + [
-            growth for growth in cameras if growth is not None]
+        found = []
+        for life in self.lives:
+            if life.node not in SUBSCRIBERS:
+                found.append(growth_of(life))
+            elif self.warm_s is not None:
+                found.append(growth_of(life, max(self.warm_s, LIFE_WARM_UP_S)))
+        return [growth for growth in found if growth is not None]
 
     def verdict(self) -> list[str]:
         """Everything that is wrong, in words; none: passed."""
@@ -155,37 +151,18 @@ class Soak:
                  or time.monotonic() - self._rare_s > RARE_EVERY_S]
         self._rig.random.shuffle(kinds)
         # What ends pose_node or overlay_node comes first: they live through the whole round.
-        for kind in sorted(kinds, key=lambda kind: (not kind.is_rare, kind.is_last)):
+        for kind in sorted(kinds, key=lambda kind: (not kind.is_rare, kind.place)):
             if self._now_s() >= self._seconds:
                 return
             self._calm(self._rig.random.uniform(*CALM_S))
             self._inject(kind)
-        self._look_at_memory()
         if self._record.warm_s is None:
             self._record.warm_s = self._now_s()
 
     def _end(self) -> None:
-        """Look at memory a last time, and have every picture proven answered or lost."""
-        levels = self._record.levels
-        if levels and time.monotonic() - levels[-1].sample.at_s > LEVELS_APART_S:
-            for kind in self._kinds:
-                if kind.is_last:
-                    self._inject(kind)
-            self._look_at_memory()
+        """Have every picture proven answered or lost."""
         self._calm(FIRST_CALM_S)
         self._note(self._rig.close_accounts())
-
-    def _look_at_memory(self) -> None:
-        """Note the level of each process in a calm time."""
-        seen: dict[tuple[str, int], list[Sample]] = {}
-        for _ in range(LEVEL_SAMPLES):
-            self._rig.wait(1.0)
-            for key in self._rig.process_ids().items():
-                sample = sample_process(key[1], time.monotonic())
-                if key[0] in SUBSCRIBERS and sample is not None:
-                    seen.setdefault(key, []).append(sample)
-        self._record.levels += [Level(*key, median_sample(samples))
-                                for key, samples in seen.items()]
 
     def _calm(self, seconds: float) -> None:
         cameras = self._rig.watch.cameras.values()

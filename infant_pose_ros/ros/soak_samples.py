@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import os
 from pathlib import Path
 import threading
@@ -10,8 +10,10 @@ import time
 
 from infant_pose_ros.ros.soak_judging import Life, Sample
 
-#: Samples of one life, at most; every second one is left out when there are more.
+#: Samples of one life, at most; of each two the one with less memory stays when there are more.
 MAX_SAMPLES = 1200
+#: Of the looks at a process within this time the one with the least memory is kept, s.
+KEPT_EVERY_S = 1.0
 _KB_PER_MB = 1000.0 / 1.024
 
 
@@ -43,13 +45,13 @@ class ProcessSampler:
 
     Args:
         process_ids: tells the processes that run now, by the name of the node.
-        period_s: how often to look.
+        period_s: how often to look: what was just handed back is taken again with the next
+            picture.
     """
 
-    def __init__(self, process_ids: Callable[[], Mapping[str, int]], period_s: float = 1.0):
+    def __init__(self, process_ids: Callable[[], Mapping[str, int]], period_s: float = 0.1):
         self._process_ids, self._period_s = process_ids, period_s
-        self._lives: dict[tuple[str, int], list[Sample]] = {}
-        self._skipped: dict[tuple[str, int], tuple[int, int]] = {}     # of so many, seen so many
+        self._kept: dict[tuple[str, int], Floors] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='samples', daemon=True)
@@ -57,7 +59,7 @@ class ProcessSampler:
     def lives(self) -> list[Life]:
         """All processes so far, in the order of their start."""
         with self._lock:
-            return [Life(node, tuple(samples)) for (node, _), samples in self._lives.items()]
+            return [Life(node, tuple(kept.samples)) for (node, _), kept in self._kept.items()]
 
     def __enter__(self) -> ProcessSampler:
         self._thread.start()
@@ -69,18 +71,37 @@ class ProcessSampler:
 
     def _run(self) -> None:
         while not self._stop.wait(self._period_s):
-            for node, process_id in self._process_ids().items():
-                sample = sample_process(process_id, time.monotonic())
+            for key in self._process_ids().items():
+                sample = sample_process(key[1], time.monotonic())
                 if sample is not None:
-                    self._add((node, process_id), sample)
+                    with self._lock:
+                        self._kept.setdefault(key, Floors()).add(sample)
 
-    def _add(self, key: tuple[str, int], sample: Sample) -> None:
-        with self._lock:
-            samples = self._lives.setdefault(key, [])
-            every, seen = self._skipped.get(key, (1, 0))
-            if seen % every == 0:
-                samples.append(sample)
-            if len(samples) > MAX_SAMPLES:
-                del samples[1::2]
-                every *= 2
-            self._skipped[key] = every, seen + 1
+
+class Floors:
+    """Samples of one process, thinned out to those with the least memory.
+
+    Attributes:
+        samples: one for each period, in their order; the period doubles when they are too many.
+    """
+
+    def __init__(self, period_s: float = KEPT_EVERY_S, most: int = MAX_SAMPLES):
+        self.samples: list[Sample] = []
+        self._period_s, self._most = period_s, most
+        self._begun_s = 0.0
+
+    def add(self, sample: Sample) -> None:
+        """Take in a sample that is newer than all others."""
+        if not self.samples or sample.at_s - self._begun_s >= self._period_s:
+            self._begun_s = sample.at_s
+            if len(self.samples) >= self._most:
+                self._period_s *= 2.0
+                self.samples = [_lower(self.samples[index:index + 2])
+                                for index in range(0, len(self.samples), 2)]
+            self.samples.append(sample)
+        else:
+            self.samples[-1] = _lower([self.samples[-1], sample])
+
+
+def _lower(samples: Sequence[Sample]) -> Sample:
+    return min(samples, key=lambda sample: sample.own_mb)

@@ -8,10 +8,10 @@ from infant_pose_ros.ros.soak_judging import (
     AgeWindow,
     drift_problems,
     EXTRA_HANDLES,
+    FLOOR_S,
+    floors,
     growth_of,
-    growth_of_levels,
     growth_problems,
-    Level,
     Life,
     Recovery,
     recovery_problems,
@@ -23,9 +23,9 @@ from infant_pose_ros.ros.soak_run import line_of, Record
 
 
 def life(memory_of, seconds=300, threads_of=lambda at: 20, files_of=lambda at: 50,
-         shared_of=lambda at: 30.0):
-    """A camera's process that is looked at every second, and uses half a core."""
-    return Life('camera_node', [
+         shared_of=lambda at: 30.0, node='camera_node'):
+    """A process that is looked at every second, and uses half a core."""
+    return Life(node, [
         Sample(float(at), memory_of(at) + shared_of(at), shared_of(at), threads_of(at),
                files_of(at), 0.5 * at)
         for at in range(seconds)])
@@ -46,7 +46,7 @@ def test_a_steady_process_has_not_grown():
 
 def test_growth_before_it_is_warm_does_not_count_and_later_does():
     assert growth_problems(growth_of(life(lambda at: 500.0 if at < 60 else 700.0))) == []
-    (problem,) = growth_problems(growth_of(life(lambda at: 500.0 if at < 150 else 700.0)))
+    (problem,) = growth_problems(growth_of(life(lambda at: 500.0 if at < 180 else 700.0)))
     assert 'grew from 500.0 to 700.0 MB (+40.0%)' in problem
 
 
@@ -57,28 +57,36 @@ def test_shared_memory_is_judged_apart():
     assert 'shared memory grew' in problem
 
 
-def levels(*own_mb, node='pose_node', process_id=1):
-    """A process after rounds of 100 s."""
-    return [Level(node, process_id, Sample(100.0 * number, mb + 35.0, 35.0, 20, 50, 50.0 * number))
-            for number, mb in enumerate(own_mb, 1)]
+def test_what_is_handed_back_now_and_then_has_not_grown():
+    """More and more between two times at which it is handed back, and no more after them."""
+    grown = life(lambda at: 700.0 if at % 10 == 0 else 720.0 + at / 5.0, seconds=400)
+    assert growth_problems(growth_of(grown)) == []
 
 
-def test_nodes_are_compared_after_rounds():
-    assert growth_of_levels(levels(700.0)) == []
-    (growth,) = growth_of_levels(levels(700.0, 900.0, 703.5))       # the first and the last
-    assert growth.share == pytest.approx(0.005) and growth.cpu_share == pytest.approx(0.5)
-    assert growth.judged_s == 200.0 and growth_problems(growth) == []
-    (growth,) = growth_of_levels(levels(700.0, 708.0))
-    assert len(growth_problems(growth)) == 1
-    # One that was started anew is another one.
-    assert growth_of_levels(levels(300.0) + levels(900.0, process_id=2)) == []
+def test_one_high_time_is_no_growth_and_a_slope_is():
+    assert growth_problems(growth_of(life(lambda at: 700.0 + 50.0 * (260 < at < 290)))) == []
+    (problem,) = growth_problems(growth_of(life(lambda at: 700.0 + at * 0.1)))
+    assert 'memory grew' in problem
+
+
+def test_a_process_that_needs_longer_to_warm_up():
+    late = life(lambda at: 500.0 if at < 150 else 700.0, seconds=400)
+    assert growth_problems(growth_of(late, 60.0)) != []
+    assert growth_problems(growth_of(late, 150.0)) == []
+    assert growth_of(late, 350.0) is None
+
+
+def test_floors_are_the_lowest_of_each_time():
+    samples = life(lambda at: 700.0 + at % 10, seconds=round(3.25 * FLOOR_S)).samples
+    assert [sample.own_mb for sample in floors(samples)] == [700.0] * 3
+    assert floors([]) == []
 
 
 @pytest.mark.parametrize(('mb_per_s', 'is_wrong'), [(0.01, False), (0.06, True)])
 def test_a_slow_leak(mb_per_s, is_wrong):
-    """The parts' middles are 160 s apart: 1.6 and 9.6 of about 700 MB."""
+    """The halves' middles are 132 s apart: 1.3 and 7.9 of about 700 MB."""
     growth = growth_of(life(lambda at: 700.0 + mb_per_s * at))
-    assert growth.own_mb[1] - growth.own_mb[0] == pytest.approx(160 * mb_per_s, rel=0.02)
+    assert growth.own_mb[1] - growth.own_mb[0] == pytest.approx(132 * mb_per_s, rel=0.02)
     assert bool(growth_problems(growth)) == is_wrong
 
 
@@ -144,8 +152,8 @@ def record():
     """A run that has nothing wrong with it."""
     return Record(seed=7, seconds=300.0, usual_hz={'camera': 29.8}, warm_s=60.0,
                   recoveries=[recovery()], ages=ages(20.0, 21.0, 22.0),
-                  accounts={'camera': [account(), account()]}, lives=[life(lambda at: 700.0)],
-                  levels=levels(700.0, 701.0))
+                  accounts={'camera': [account(), account()]}, lives=[
+                      life(lambda at: 700.0), life(lambda at: 700.0, node='pose_node')])
 
 
 def test_a_good_run_passes_and_is_told(record):
@@ -176,3 +184,9 @@ def test_all_that_is_wrong_is_told(record):
 def test_an_empty_record_can_be_told():
     assert 'no fault' in report_table(Record(seed=1))
     assert report_json(Record(seed=1))['passed']
+
+
+def test_before_a_whole_round_only_cameras_are_judged(record):
+    assert [growth.node for growth in record.growths()] == ['camera_node', 'pose_node']
+    record.warm_s = None
+    assert [growth.node for growth in record.growths()] == ['camera_node']
