@@ -10,7 +10,8 @@ SIGTERM blocked by the parent until they have an answer.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 import importlib
 import os
 import signal
@@ -19,6 +20,7 @@ import sys
 #: What ends a command in an orderly way.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 EXIT_INTERRUPTED = 130
+INTERRUPTED_LINE = 'infant-pose: interrupted'
 _PR_SET_PDEATHSIG = 1
 
 
@@ -35,6 +37,31 @@ def end_at_once(code: int = 0, line: str = '') -> None:
 
     for number in SIGNALS:
         signal.signal(number, end)
+
+
+@contextmanager
+def raising_interrupt(line: str) -> Iterator[None]:
+    """Let the first signal raise KeyboardInterrupt, and only the second end the process.
+
+    What a command has open is closed on the way out, so what it has written is kept. To be used
+    in the main thread.
+
+    Args:
+        line: what to say on stderr at the second signal.
+
+    Raises:
+        KeyboardInterrupt: from anywhere within.
+    """
+    def interrupt(*_signal) -> None:
+        end_at_once(EXIT_INTERRUPTED, line)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(line: str) -> None:
@@ -96,7 +123,7 @@ def infant_pose_demo() -> None:
 
 def infant_pose() -> None:
     """Console script `infant-pose`."""
-    end_at_once(EXIT_INTERRUPTED, 'infant-pose: interrupted')
+    end_at_once(EXIT_INTERRUPTED, INTERRUPTED_LINE)
     finish(_module('cli.main').main())
 
 

@@ -15,6 +15,7 @@ import sys
 from types import ModuleType
 
 from infant_pose_ros import __version__
+from infant_pose_ros.entry import EXIT_INTERRUPTED, INTERRUPTED_LINE, raising_interrupt
 from infant_pose_ros.errors import InfantPoseError
 
 #: Subcommand (and module of this folder) -> its line in the help.
@@ -32,7 +33,6 @@ COMMANDS = {
     'calibrate': 'make the published standard deviations match the errors',
 }
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
 
@@ -68,12 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in words if not word.startswith('-')), None)
     try:
         arguments = build_parser(command).parse_args(words)
-        return _module(arguments.command).run(arguments) or 0
+        run = _module(arguments.command).run
+        with raising_interrupt(INTERRUPTED_LINE):
+            return run(arguments) or 0
     except InfantPoseError as error:
         print(f'infant-pose: {" ".join(str(error).split())}', file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
-        print('infant-pose: interrupted', file=sys.stderr)
+        print(INTERRUPTED_LINE, file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `infant-pose predict ... --csv - | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,8 +15,9 @@ from infant_pose_ros.structures import Camera
 MAX_STAMPS = 512
 #: A step back in stamps by more than this is a new start (a bag that loops), ns.
 RESTART_NS = 500_000_000
-#: Stamps remembered that lie so far behind the images.
-MAX_BEHIND = 32
+#: Stamps remembered that lie so far behind the images; where so many images have come since, and
+#: stamps still go forward, it was no new start.
+MAX_BEHIND, BEHIND_IMAGES = 32, 3
 
 
 def encode_camera_info(camera: Camera, header: Header) -> CameraInfo:
@@ -46,8 +47,10 @@ class TransportWatch:
         self._images: deque[int] = deque(maxlen=MAX_STAMPS)
         # A little behind the last image, in the order of arrival: lost, or stamps run backwards.
         self._late: deque[int] = deque(maxlen=MAX_STAMPS)
-        # Far behind the images: the first to know that the stamps jump back.
-        self._behind: deque[int] = deque(maxlen=MAX_BEHIND)
+        # Far behind the images, with the number of images till then: the first to know that the
+        # stamps jump back, or announced by a camera that was held up.
+        self._behind: deque[tuple[int, int]] = deque(maxlen=MAX_BEHIND)
+        self._num_images = 0
         self._has_jumped = False        # so what lies before the first image may well be lost
 
     def restart(self) -> None:
@@ -63,11 +66,11 @@ class TransportWatch:
         if not self._images:
             return
         if stamp_ns <= self._images[-1] - RESTART_NS:   # also one that was there in the last loop
-            self._behind.append(stamp_ns)
+            self._behind.append((stamp_ns, self._num_images))
         elif stamp_ns in self._images:
             return
         elif stamp_ns < self._images[-1]:
-            if stamp_ns > self._images[0] or self._has_jumped:
+            if self._is_expected(stamp_ns):
                 self._late.append(stamp_ns)
         elif stamp_ns not in self._waiting:
             self._waiting.append(stamp_ns)
@@ -76,12 +79,14 @@ class TransportWatch:
         """Note an image; the number of pictures that it shows to be lost."""
         lost = 0
         if self._images and stamp_ns < self._images[-1] - RESTART_NS:
-            lost, begun = len(self._waiting) + len(self._late), tuple(self._behind)
+            lost = len(self._waiting) + len(self._late)
+            begun = [stamp for stamp, _ in self._behind]
             self.restart()
             self._waiting.extend(begun)
             self._has_jumped = True
         self._images.append(stamp_ns)
-        lost += self._overtaken(stamp_ns)
+        self._num_images += 1
+        lost += self._overtaken(stamp_ns) + self._left_behind()
         lost += sum(waiting < stamp_ns for waiting in self._waiting)
         later = [waiting for waiting in self._waiting if waiting > stamp_ns]
         self._waiting.clear()
@@ -94,3 +99,15 @@ class TransportWatch:
         for _ in range(min(count + 1, len(self._late))):
             self._late.popleft()
         return count
+
+    def _left_behind(self) -> int:
+        """How many of those far behind are lost, as the stamps did not jump back to them."""
+        lost = 0
+        while self._behind and self._num_images - self._behind[0][1] >= BEHIND_IMAGES:
+            stamp_ns, _ = self._behind.popleft()
+            lost += stamp_ns not in self._images and self._is_expected(stamp_ns)
+        return lost
+
+    def _is_expected(self, stamp_ns: int) -> bool:
+        """Whether an image of this stamp, which is none of the last ones, was to come."""
+        return self._has_jumped or stamp_ns > self._images[0]

@@ -1,8 +1,11 @@
 """The infant-pose command: help without networks, one line for an error, exit codes."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -84,12 +87,22 @@ def test_other_errors_are_not_hidden(monkeypatch):
         cli.main(['info'])
 
 
-def test_an_interrupt_gives_130(monkeypatch):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_closes_what_is_open_and_gives_130(monkeypatch, capsys, number):
+    closed = []
+
     def run(_arguments):
-        raise KeyboardInterrupt
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(30.0)
+        finally:
+            closed.append(number)
 
     command(monkeypatch, run)
+    before = signal.getsignal(number)
     assert cli.main(['info']) == 130
+    assert closed == [number] and signal.getsignal(number) == before
+    assert capsys.readouterr().err == 'infant-pose: interrupted\n'
 
 
 @pytest.mark.parametrize('name', cli.COMMANDS)

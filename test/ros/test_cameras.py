@@ -169,3 +169,22 @@ def test_camera_info_that_comes_after_a_jump_counts_as_well():
     watch.saw_camera_info(33 * MS)
     watch.saw_camera_info(66 * MS)
     assert watch.saw_image(100 * MS) == 1
+
+
+def test_a_camera_that_was_held_up_is_no_bag_that_begins_again():
+    """Another one's pictures came meanwhile; the first of its own is lost."""
+    watch = TransportWatch()
+    for stamp in (0, 33, 3000):
+        watch.saw_image(stamp * MS)
+    for stamp in (33, 66, 3033):        # announced again and late, lost, to come
+        watch.saw_camera_info(stamp * MS)
+    assert [watch.saw_image(stamp * MS) for stamp in (3033, 3066, 3100, 3133)] == [0, 0, 1, 0]
+
+
+def test_images_of_the_last_loop_that_camera_info_overtakes():
+    watch = TransportWatch()
+    for stamp in (0, 8966, 9000):
+        watch.saw_image(stamp * MS)
+    for stamp in (9033, 9066, 0, 33):
+        watch.saw_camera_info(stamp * MS)
+    assert [watch.saw_image(stamp * MS) for stamp in (9033, 9066, 0, 33)] == [0] * 4
