@@ -28,6 +28,28 @@ def trim_heap() -> None:
         libc.malloc_trim(0)
 
 
+class _Mallinfo(ctypes.Structure):
+    """What mallinfo2(3) fills in."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        'arena', 'ordblks', 'smblks', 'hblks', 'hblkhd', 'usmblks', 'fsmblks', 'uordblks',
+        'fordblks', 'keepcost')]
+
+
+def in_use_mb() -> float | None:
+    """What was asked of the allocator and not freed yet, MB; None where it doesn't tell.
+
+    Resident memory is more: libraries, and gaps between what is in use. It goes up and down with
+    these, so a leak shows here first. Python's small objects are not among it.
+    """
+    libc = _glibc()
+    if not hasattr(libc, 'mallinfo2'):      # since glibc 2.33
+        return None
+    libc.mallinfo2.restype = _Mallinfo
+    told = libc.mallinfo2()
+    return (told.uordblks + told.hblkhd) / 1e6
+
+
 @contextmanager
 def level_memory(period_s: float = TRIM_PERIOD_S) -> Iterator[None]:
     """While this process works: keep the heaps few, and hand back what was freed now and then.

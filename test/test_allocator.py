@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from infant_pose_ros.allocator import level_memory, trim_heap
+from infant_pose_ros.allocator import in_use_mb, level_memory, trim_heap
 
 #: Pieces small enough for the heap, of which a few in between stay in use, MB of what is freed.
 PIECE_BYTES, NUM_PIECES, KEPT_EVERY, FREED_MB = 100_000, 3000, 20, 285
@@ -40,3 +40,13 @@ def test_now_and_then_until_the_end(holes):
         while resident_mb() > full_mb - 0.7 * FREED_MB:
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
+
+
+def test_what_is_in_use_is_told():
+    before_mb = in_use_mb()
+    if before_mb is None:
+        pytest.skip('this allocator does not tell')
+    block = bytearray(50_000_000)
+    assert 49.0 < in_use_mb() - before_mb < 60.0
+    del block
+    assert abs(in_use_mb() - before_mb) < 10.0

@@ -7,6 +7,7 @@ from typing import Any
 
 from rclpy.node import Node
 
+from infant_pose_ros.allocator import in_use_mb
 from infant_pose_ros.ros.camera_memory import CameraMemory
 from infant_pose_ros.ros.diagnostics import process_memory_mb
 from infant_pose_ros.ros.faults import InputStatus, MESSAGE_TRANSPORTS
@@ -46,9 +47,10 @@ def other_type(node: Node, topic: str, transport: str) -> str:
 
 
 def memory_values() -> dict[str, str]:
-    """Memory of this process, for /diagnostics."""
-    memory_mb = process_memory_mb()
-    return {'memory_mb': 'unknown' if memory_mb is None else f'{memory_mb:.0f}'}
+    """Memory of this process, for /diagnostics: resident, and in use of that."""
+    resident_mb, used_mb = process_memory_mb(), in_use_mb()
+    return {'memory_mb': 'unknown' if resident_mb is None else f'{resident_mb:.0f}',
+            'memory_in_use_mb': 'unknown' if used_mb is None else f'{used_mb:.1f}'}
 
 
 def pipeline_values(description: dict[str, Any], images: ImageInput, space: Space,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 import dataclasses
+import math
 from typing import Any
 
 from infant_pose_ros.ros.soak_judging import age_drift, Growth, Life, Recovery
@@ -67,7 +68,7 @@ def _process_lines(record: Record) -> list[str]:
     if not growths:
         return ['memory: no process lived long enough to be judged']
     lines = [f'{"process":14s}{"judged s":>9s}{"MB first":>10s}{"MB last":>9s}{"growth":>9s}'
-             f'{"shared MB":>11s}'
+             f'{"in use MB":>17s}{"growth":>9s}{"shared MB":>11s}'
              f'{"threads":>10s}{"files":>10s}{"cores":>7s}']
     lines += [_growth_line(growth) for growth in growths]
     judged = {growth.node for growth in growths}
@@ -80,9 +81,11 @@ def _process_lines(record: Record) -> list[str]:
 def _growth_line(growth: Growth) -> str:
     shared, threads, files = (f'{first:.0f} > {last:.0f}' for first, last in (
         growth.shared_mb, growth.threads, growth.files))
+    used = (f'{"-":>17s}{"-":>9s}' if math.isnan(growth.in_use_share) else
+            f'{growth.in_use_mb[0]:8.1f} > {growth.in_use_mb[1]:6.1f}{growth.in_use_share:+9.2%}')
     return (f'{growth.node:14s}{growth.judged_s:9.0f}{growth.own_mb[0]:10.1f}'
-            f'{growth.own_mb[1]:9.1f}{growth.share:+9.2%}{shared:>11s}{threads:>10s}{files:>10s}'
-            f'{growth.cpu_share:7.2f}')
+            f'{growth.own_mb[1]:9.1f}{growth.share:+9.2%}{used}{shared:>11s}{threads:>10s}'
+            f'{files:>10s}{growth.cpu_share:7.2f}')
 
 
 def _number(values: list[float]) -> str:
@@ -102,17 +105,27 @@ def report_json(record: Record) -> dict[str, Any]:
                    for name, accounts in record.accounts.items()},
         'ages': [dataclasses.asdict(window) for window in record.ages],
         'age_p50_ms_first_last': age_drift(record.ages),
-        'processes': [{**dataclasses.asdict(growth), 'growth': growth.share}
-                      for growth in record.growths()],
+        'processes': [_growth(growth) for growth in record.growths()],
         'lives': [_life(life, record.begun_at_s) for life in record.lives if life.samples]}
+
+
+def _growth(growth: Growth) -> dict[str, Any]:
+    tells = not math.isnan(growth.in_use_share)
+    return {**dataclasses.asdict(growth), 'growth': growth.share,
+            'in_use_mb': growth.in_use_mb if tells else None,
+            'growth_in_use': growth.in_use_share if tells else None}
 
 
 def _life(life: Life, begun_at_s: float) -> dict[str, Any]:
     """Every sample of a process, in columns; times since the run began."""
-    columns = {name: [round(getattr(sample, name), 2) for sample in life.samples]
-               for name in ('memory_mb', 'shared_mb', 'threads', 'files', 'cpu_s')}
+    columns = {name: [_rounded(getattr(sample, name)) for sample in life.samples]
+               for name in ('memory_mb', 'shared_mb', 'threads', 'files', 'cpu_s', 'in_use_mb')}
     return {'node': life.node, **columns,
             'at_s': [round(sample.at_s - begun_at_s, 1) for sample in life.samples]}
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 2)
 
 
 def _account(account) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 import os
 from pathlib import Path
 import threading
 import time
 
-from infant_pose_ros.ros.soak_judging import Life, Sample
+from infant_pose_ros.ros.soak_judging import Life, lowest, Sample
 
 #: Samples of one life, at most; of each two the one with less memory stays when there are more.
 MAX_SAMPLES = 1200
@@ -17,8 +17,13 @@ KEPT_EVERY_S = 1.0
 _KB_PER_MB = 1000.0 / 1.024
 
 
-def sample_process(process_id: int, now_s: float) -> Sample | None:
-    """Look at a process; None where it is gone, or the system has no /proc."""
+def sample_process(process_id: int, now_s: float, in_use_mb: float = float('nan')
+                   ) -> Sample | None:
+    """Look at a process; None where it is gone, or the system has no /proc.
+
+    Args:
+        process_id: of it. now_s: by a steady clock. in_use_mb: as it last told.
+    """
     folder = Path('/proc', str(process_id))
     try:
         lines = (folder / 'status').read_text(encoding='ascii', errors='replace').splitlines()
@@ -33,7 +38,7 @@ def sample_process(process_id: int, now_s: float) -> Sample | None:
     return Sample(
         now_s, _kb(told['VmRSS']) / _KB_PER_MB, _kb(told.get('RssShmem', '0 kB')) / _KB_PER_MB,
         int(told['Threads']), files,
-        (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK'))
+        (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK'), in_use_mb)
 
 
 def _kb(text: str) -> float:
@@ -45,12 +50,15 @@ class ProcessSampler:
 
     Args:
         process_ids: tells the processes that run now, by the name of the node.
+        in_use_mb: tells what a node has in use, NaN where it doesn't say.
         period_s: how often to look: what was just handed back is taken again with the next
             picture.
     """
 
-    def __init__(self, process_ids: Callable[[], Mapping[str, int]], period_s: float = 0.1):
-        self._process_ids, self._period_s = process_ids, period_s
+    def __init__(self, process_ids: Callable[[], Mapping[str, int]],
+                 in_use_mb: Callable[[str], float] = lambda name: float('nan'),
+                 period_s: float = 0.1):
+        self._process_ids, self._in_use_mb, self._period_s = process_ids, in_use_mb, period_s
         self._kept: dict[tuple[str, int], Floors] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -72,7 +80,7 @@ class ProcessSampler:
     def _run(self) -> None:
         while not self._stop.wait(self._period_s):
             for key in self._process_ids().items():
-                sample = sample_process(key[1], time.monotonic())
+                sample = sample_process(key[1], time.monotonic(), self._in_use_mb(key[0]))
                 if sample is not None:
                     with self._lock:
                         self._kept.setdefault(key, Floors()).add(sample)
@@ -96,12 +104,9 @@ class Floors:
             self._begun_s = sample.at_s
             if len(self.samples) >= self._most:
                 self._period_s *= 2.0
-                self.samples = [_lower(self.samples[index:index + 2])
+                self.samples = [lowest(self.samples[index:index + 2])
                                 for index in range(0, len(self.samples), 2)]
             self.samples.append(sample)
         else:
-            self.samples[-1] = _lower([self.samples[-1], sample])
+            self.samples[-1] = lowest([self.samples[-1], sample])
 
-
-def _lower(samples: Sequence[Sample]) -> Sample:
-    return min(samples, key=lambda sample: sample.own_mb)

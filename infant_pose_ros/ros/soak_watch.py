@@ -111,12 +111,14 @@ class Watch:
 
     Attributes:
         cameras: by name, in order. overlays: pictures that overlay_node published.
+        in_use_mb: by the name of a node, what it last told to have in use.
     """
 
     def __init__(self, names: Sequence[str]):
         self.cameras = {name: CameraWatch() for name in names}
         self._by_status = {status_name(name, len(names)): camera
                            for name, camera in self.cameras.items()}
+        self.in_use_mb: dict[str, float] = {}
         self.overlays = 0
         self.overlay_s = -float('inf')
 
@@ -146,6 +148,8 @@ class Watch:
         for status in message.status:
             camera = self._by_status.get(status.name)
             values = {pair.key: pair.value for pair in status.values}
+            if values.get('memory_in_use_mb', 'unknown') != 'unknown':
+                self.in_use_mb[status.name.partition(':')[0]] = float(values['memory_in_use_mb'])
             if camera is None or _IN_FLIGHT not in values:
                 continue
             camera.told(Status(

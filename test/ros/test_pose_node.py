@@ -183,7 +183,8 @@ def test_diagnostics_report_rate_age_stages_and_model(camcorder):
                                            or 'infants in view' not in status.message))
     assert values['state'] == 'active'
     for key in ('input_rate_hz', 'output_rate_hz', 'age_ms_p50', 'age_ms_p95', 'pose_ms',
-                'total_ms', 'decode_ms', 'memory_mb', 'frames_lost_in_transport'):
+                'total_ms', 'decode_ms', 'memory_mb', 'memory_in_use_mb',
+                'frames_lost_in_transport'):
         assert float(values[key]) >= 0.0, key
     assert values['device'] in ('cpu', 'cuda:0')
     assert values['pose_model'].startswith('tiny pose (')

@@ -1,5 +1,7 @@
 """Made-up records: each kind of trouble must be found, and nothing else."""
 
+import json
+
 import pytest
 
 from infant_pose_ros.ros.soak_judging import (
@@ -23,11 +25,11 @@ from infant_pose_ros.ros.soak_run import line_of, Record
 
 
 def life(memory_of, seconds=300, threads_of=lambda at: 20, files_of=lambda at: 50,
-         shared_of=lambda at: 30.0, node='camera_node'):
+         shared_of=lambda at: 30.0, node='camera_node', in_use_of=lambda at: float('nan')):
     """A process that is looked at every second, and uses half a core."""
     return Life(node, [
         Sample(float(at), memory_of(at) + shared_of(at), shared_of(at), threads_of(at),
-               files_of(at), 0.5 * at)
+               files_of(at), 0.5 * at, in_use_of(at))
         for at in range(seconds)])
 
 
@@ -190,3 +192,24 @@ def test_before_a_whole_round_only_cameras_are_judged(record):
     assert [growth.node for growth in record.growths()] == ['camera_node', 'pose_node']
     record.warm_s = None
     assert [growth.node for growth in record.growths()] == ['camera_node']
+
+
+@pytest.mark.parametrize(('resident', 'in_use', 'words'), [
+    (0.03, 0.0, []), (0.03, None, ['memory grew']), (0.08, 0.0, ['memory grew']),
+    (0.0, 0.03, ['memory in use grew']),
+    (0.03, 0.03, ['memory grew', 'memory in use grew'])])
+def test_gaps_between_what_is_in_use(resident, in_use, words):
+    def of(base, share):
+        return lambda at: base * (1.0 if at < 180 else 1.0 + share)
+
+    more = {} if in_use is None else {'in_use_of': of(300.0, in_use)}
+    problems = growth_problems(growth_of(life(of(700.0, resident), **more)))
+    assert len(problems) == len(words)
+    assert all(word in problem for word, problem in zip(words, problems, strict=True))
+
+
+def test_a_report_is_json_also_where_nobody_tells_what_is_in_use(record):
+    record.lives.append(life(lambda at: 700.0, node='overlay_node', in_use_of=lambda at: 90.0))
+    told = json.loads(json.dumps(report_json(record), allow_nan=False))
+    assert [process['in_use_mb'] for process in told['processes']] == [None, None, [90.0, 90.0]]
+    assert '90.0 >   90.0' in report_table(record)

@@ -27,7 +27,8 @@ def test_too_many_are_thinned_out_to_the_lower_ones():
 
 
 def test_this_process():
-    with ProcessSampler(lambda: {'self': os.getpid(), 'gone': 2 ** 22 + 1}, 0.01) as sampler:
+    ids = {'self': os.getpid(), 'gone': 2 ** 22 + 1}
+    with ProcessSampler(lambda: ids, period_s=0.01) as sampler:
         time.sleep(0.3)
     (life,) = sampler.lives()
     assert life.node == 'self' and life.samples[0].own_mb > 5.0
