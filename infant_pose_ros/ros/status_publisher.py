@@ -14,6 +14,7 @@ from infant_pose_ros.ros.diagnostics import encode_diagnostics
 from infant_pose_ros.ros.fault_log import FaultLog
 from infant_pose_ros.ros.faults import Fault
 from infant_pose_ros.ros.qos import diagnostics_qos
+from infant_pose_ros.ros.self_report import memory_values
 
 PERIOD_S = 1.0
 
@@ -26,7 +27,7 @@ class StatusPublisher:
         title: what it is about, behind the node's name: 'camera', say.
         hardware_id: the source or camera.
         report: tells what is wrong, a summary where nothing is, and the values, all at a time of
-            the steady clock, s.
+            the steady clock, s; memory is added to these.
     """
 
     def __init__(self, node: Node, title: str, hardware_id: str,
@@ -51,4 +52,4 @@ class StatusPublisher:
         self._log.tell('', faults, now_s)
         self._publisher.publish(encode_diagnostics(
             self._node.get_clock().now().to_msg(), self._name, self._hardware_id, faults,
-            summary, values))
+            summary, {**values, **memory_values()}))
