@@ -100,16 +100,19 @@ class Ledger:
             if self._deaf and self._deaf[-1][1] is None:
                 self._deaf[-1] = (self._deaf[-1][0], now_s)
 
-    def close(self, before: Mapping[str, int], after: Mapping[str, int]) -> EpochAccount:
+    def close(self, before: Mapping[str, int], after: Mapping[str, int],
+              now_s: float = -float('inf')) -> EpochAccount:
         """The account since the last one; call it when all is quiet.
 
         Pictures that are missing at the very end belong to the next account: only a picture that
         comes after them shows that they are lost, and the publisher of the last one may have been
-        stopped between CameraInfo and picture.
+        stopped between CameraInfo and picture. They are still on their way, so where pose_node
+        stops listening right after this, they are excused.
 
         Args:
             before, after: pose_node's counters at the last account (empty: a new process) and
                 now.
+            now_s: when that is.
         """
         with self._lock:
             sent, answers, deaf = self._sent, self._answers, self._deaf
@@ -120,7 +123,8 @@ class Ledger:
         num_open = min(account.uncounted, account.num_trailing)
         if num_open:
             with self._lock:
-                self._sent[:0] = sent[-num_open:]
+                self._sent[:0] = [(stamp_ns, max(at_s, now_s)) for stamp_ns, at_s
+                                  in sent[-num_open:]]
             return _account(sent[:-num_open], answers, deaf, before, after)
         return account
 

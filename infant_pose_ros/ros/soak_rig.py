@@ -195,7 +195,8 @@ class Rig:
             accounts = {}
             for name, camera in self.watch.cameras.items():
                 after = dict(camera.status.counters)
-                accounts[name] = camera.ledger.close(self._before[name], after)
+                accounts[name] = camera.ledger.close(
+                    self._before[name], after, time.monotonic())
                 self._before[name] = after
         finally:
             for name in self.names:

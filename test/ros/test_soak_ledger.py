@@ -123,6 +123,18 @@ def test_what_is_missing_at_the_end_must_be_counted_once_another_picture_came():
     assert (account.published, account.num_unanswered, account.uncounted) == (3, 2, 1)
 
 
+@pytest.mark.parametrize('seconds_later, uncounted', [(0.1, 0), (GUARD_S + 0.5, 1)])
+def test_what_is_on_its_way_when_pose_node_ends_is_excused(seconds_later, uncounted):
+    """The publisher is paused for two seconds, and pose_node stopped soon after, or later."""
+    ledger = Ledger()
+    stream(ledger, range(1, 6), range(1, 5))
+    assert ledger.close(counters(), counters(), 12.5).uncounted == 0
+    ledger.deaf_from(12.5 + seconds_later)
+    ledger.hears_from(16.0)
+    stream(ledger, range(20, 25), range(20, 25), from_s=16.0)
+    assert ledger.close({}, counters()).uncounted == uncounted
+
+
 def test_a_total_does_not_let_one_account_pay_for_another():
     ledger = Ledger()
     stream(ledger, range(1, 4), (1, 3))
