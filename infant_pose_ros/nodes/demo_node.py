@@ -15,6 +15,7 @@ import time
 
 from tqdm import tqdm
 
+from infant_pose_ros.entry import EXIT_INTERRUPTED
 from infant_pose_ros.errors import InfantPoseError, InvalidInputError
 from infant_pose_ros.evaluation.summary import summary_table
 from infant_pose_ros.evaluation.truth import ClipTruth
@@ -35,7 +36,6 @@ SETTLE_TIMEOUT_S = 10.0
 #: Nothing new for this long: all that was on its way has come, s.
 QUIET_S = 1.0
 POLL_S = 0.1
-EXIT_INTERRUPTED = 130
 
 
 class InterruptedEarlyError(InfantPoseError):

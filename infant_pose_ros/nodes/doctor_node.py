@@ -13,7 +13,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from infant_pose_ros.entry import finish, say, SIGNALS
+from infant_pose_ros.entry import EXIT_INTERRUPTED, finish, say, SIGNALS
 from infant_pose_ros.findings import error, Finding, has_errors
 from infant_pose_ros.ros.doctor import graph_findings
 from infant_pose_ros.ros.doctor_environment import environment_findings
@@ -30,7 +30,6 @@ MENDS = {
                       '/infant_pose/doctor for it alone (docs/security.md)',
     'ROS_DOMAIN_ID': 'set ROS_DOMAIN_ID to a number from 0 to 101',
 }
-EXIT_INTERRUPTED = 130
 
 
 class Interruption:

@@ -15,7 +15,7 @@ import time
 
 from rclpy.utilities import remove_ros_args
 
-from infant_pose_ros.entry import finish
+from infant_pose_ros.entry import EXIT_INTERRUPTED, finish
 from infant_pose_ros.errors import InfantPoseError
 from infant_pose_ros.ros.listening import RawSubscriptions
 from infant_pose_ros.ros.processes import local_dds_environment, NodeProcesses
@@ -33,7 +33,6 @@ from infant_pose_ros.ros.soak_run import Record, Soak
 from infant_pose_ros.ros.soak_samples import ProcessSampler
 from infant_pose_ros.ros.soak_watch import namespaces, Watch
 
-EXIT_INTERRUPTED = 130
 MAX_CAMERAS = 8
 
 

@@ -39,9 +39,10 @@ class Kind:
         inject: does it and takes the cause away again; tells details, '' for none.
         shows: names of which /diagnostics must show at least one meanwhile; none: no matter.
         limit_s: how long the recovery may take.
-        is_rare: it ends a process that is warm only after a round: once an hour at most, and
-            before all others.
-        place: in each round; those of the same place come in an order of chance.
+        is_rare: it ends a process whose memory is judged over rounds: once an hour at most.
+        place: those of a higher one come later in a round. The last two bring the nodes into one
+            and the same state, in which memory is looked at: for one all subscribe anew, which
+            frees what DDS keeps for large pictures, with the other histories fill.
     """
 
     name: str
@@ -207,10 +208,8 @@ KINDS = {kind.name: kind for kind in (
     Kind('camera_paused', nodes.camera_paused, ('no_image',)),
     Kind('encodings', _encodings),
     Kind('burst_200_hz', _burst),
-    # DDS keeps memory for the largest picture as long as a subscription lasts: the second of these
-    # makes all subscribe anew, so that nodes are not judged with it.
-    Kind('four_k', _four_k, place=1),
-    Kind('best_effort', _best_effort, place=2),
+    Kind('four_k', _four_k),
+    Kind('best_effort', _best_effort, place=1),
     Kind('garbage_pictures', _garbage, SHOWS_GARBAGE),
     Kind('absurd_camera_info', _absurd_camera_info, SHOWS_CAMERA_INFO),
     Kind('looping_bag', _looping_bag),
@@ -220,7 +219,7 @@ KINDS = {kind.name: kind for kind in (
     Kind('no_stamps', _no_stamps, SHOWS_NO_STAMPS),
     Kind('frozen_picture', _frozen, SHOWS_FROZEN),
     Kind('dark_pictures', _pictures(lambda picture: picture // 32, SHOWS_DARK), SHOWS_DARK),
-    Kind('reader_stopped', nodes.reader_stopped),
+    Kind('reader_stopped', nodes.reader_stopped, place=2),
     Kind('parameters', nodes.parameters),
     Kind('reset', nodes.reset),
     Kind('disabled', nodes.disabled),

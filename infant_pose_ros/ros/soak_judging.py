@@ -9,7 +9,7 @@ import numpy as np
 
 from infant_pose_ros.ros.soak_ledger import EpochAccount
 
-#: Nodes that are warm only once they have been through every kind of fault.
+#: Nodes whose memory is compared between rounds of faults.
 SUBSCRIBERS = ('pose_node', 'overlay_node')
 #: Memory may grow by this share after warm-up; resident memory by more where what is in use did
 #: not: the gaps in between are others each time that models are loaded anew.
@@ -60,11 +60,10 @@ class Life:
 
 @dataclass(frozen=True)
 class Growth:
-    """A process after its warm-up: the first half of that time, and the second.
+    """A process at first and in the end, after its warm-up.
 
     Attributes:
-        judged_s: how long it was. own_mb, in_use_mb, shared_mb, threads, files: medians of both
-            halves.
+        judged_s: how long that was. own_mb, in_use_mb, shared_mb, threads, files: (first, last).
         cpu_share: CPU time over time, 1 is one core.
     """
 
@@ -84,8 +83,8 @@ class Growth:
 
     @property
     def in_use_share(self) -> float:
-        """How much of it is in use more, as a share of that; NaN: it doesn't tell."""
-        return self.in_use_mb[1] / self.in_use_mb[0] - 1.0
+        """How much more is in use, as a share of resident memory; NaN: it doesn't tell."""
+        return (self.in_use_mb[1] - self.in_use_mb[0]) / self.own_mb[0]
 
 
 @dataclass(frozen=True)
@@ -147,27 +146,38 @@ def floors(samples: Sequence[Sample]) -> list[Sample]:
     return [lowest(windows[number]) for number in sorted(windows)[:-1 if is_cut else None]]
 
 
-def growth_of(life: Life, warm_up_s: float = LIFE_WARM_UP_S) -> Growth | None:
-    """What a process holds in the first half of the time after its warm-up, and in the second.
+def growth_over_life(life: Life) -> Growth | None:
+    """Growth of a process from `LIFE_WARM_UP_S` after its start on; None: it is too short."""
+    return _growth(life.node, floors([
+        sample for sample in life.samples
+        if sample.at_s >= life.samples[0].at_s + LIFE_WARM_UP_S]))
 
-    Medians of each half's floors: models that are loaded anew leave other gaps in the heap every
-    time, which moves a pose_node's memory by 2 % up and down.
+
+def growth_over_rounds(life: Life, calms: Sequence[float]) -> Growth | None:
+    """Growth between times in which a process is in one and the same state.
+
+    Args:
+        calms: when each of them began; they last `FLOOR_S`.
 
     Returns:
-        None where too little of it is left after the warm-up.
+        None where the process did not live through two that are far enough apart.
     """
-    kept = [sample for sample in life.samples
-            if sample.at_s >= life.samples[0].at_s + warm_up_s]
-    if not kept or kept[-1].at_s - kept[0].at_s < LIFE_JUDGED_S:
+    looks = [[sample for sample in life.samples if begun_s <= sample.at_s < begun_s + FLOOR_S]
+             for begun_s in calms]
+    return _growth(life.node, [lowest(samples) for samples in looks if samples])
+
+
+def _growth(node: str, lows: Sequence[Sample]) -> Growth | None:
+    """Median of the first half of the lows against that of the second, without the middle one."""
+    if len(lows) < 2 or lows[-1].at_s - lows[0].at_s + FLOOR_S < LIFE_JUDGED_S:
         return None
-    held = floors(kept)
-    half = len(held) // 2
-    first, last = median_sample(held[:half]), median_sample(held[-half:])
+    half = len(lows) // 2
+    first, last = median_sample(lows[:half]), median_sample(lows[-half:])
     pairs = {name: (getattr(first, name), getattr(last, name))
              for name in ('own_mb', 'in_use_mb', 'shared_mb', 'threads', 'files')}
-    judged_s = kept[-1].at_s - kept[0].at_s
-    return Growth(life.node, judged_s, **pairs,
-                  cpu_share=(kept[-1].cpu_s - kept[0].cpu_s) / judged_s)
+    judged_s = lows[-1].at_s - lows[0].at_s
+    return Growth(node, judged_s, **pairs,
+                  cpu_share=(lows[-1].cpu_s - lows[0].cpu_s) / judged_s)
 
 
 def growth_problems(growth: Growth) -> list[str]:

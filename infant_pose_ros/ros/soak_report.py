@@ -98,6 +98,7 @@ def report_json(record: Record) -> dict[str, Any]:
     return {
         'passed': not verdict, 'problems': verdict, 'interrupted': record.interrupted,
         'seed': record.seed, 'seconds': record.seconds, 'warm_after_s': record.warm_s,
+        'calm_from_s': [round(calm_s - record.begun_at_s, 1) for calm_s in record.calms],
         'usual_hz': record.usual_hz,
         'faults': [dataclasses.asdict(recovery) for recovery in record.recoveries],
         'accounts': {name: _account(account) for name, account in record.totals().items()},

@@ -12,11 +12,12 @@ from infant_pose_ros.ros.soak_judging import (
     account_problems,
     AgeWindow,
     drift_problems,
+    FLOOR_S,
     Growth,
-    growth_of,
+    growth_over_life,
+    growth_over_rounds,
     growth_problems,
     Life,
-    LIFE_WARM_UP_S,
     Recovery,
     recovery_problems,
     SUBSCRIBERS,
@@ -32,6 +33,8 @@ FIRST_CALM_S, CALM_S = 5.0, (2.5, 5.0)
 RECOVERED_SHARE, RECOVERY_WINDOW_S = 0.7, 1.0
 #: Faults that end pose_node or overlay_node are this far apart, s.
 RARE_EVERY_S = 3600.0
+#: Memory is looked at a last time at the end of the run, unless it was looked at so lately, s.
+LOOKS_APART_S = 60.0
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Record:
         begun_at_s: by the steady clock that samples are timed by. seconds: how long it ran.
         usual_hz: answers a second of each camera before any fault.
         warm_s: when every kind of fault had been injected once, s since the start.
+        calms: when the calm times began in which memory is looked at, by the same clock.
     """
 
     seed: int
@@ -51,6 +55,7 @@ class Record:
     warm_s: float | None = None
     recoveries: list[Recovery] = field(default_factory=list)
     ages: list[AgeWindow] = field(default_factory=list)
+    calms: list[float] = field(default_factory=list)
     accounts: dict[str, list[EpochAccount]] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -63,16 +68,12 @@ class Record:
     def growths(self) -> list[Growth]:
         """Growth of every process that lived long enough to be judged.
 
-        pose_node and overlay_node are warm after as long as the first round of faults took. What
-        ends them comes first in a round, so they have been through all others by then. Cameras
-        are exchanged all the time, and hear of few faults.
+        Faults make pose_node and overlay_node use more or less for as long as a subscription
+        lasts, so these are compared in one and the same state, after rounds; cameras, which are
+        exchanged all the time, over their lives.
         """
-        found = []
-        for life in self.lives:
-            if life.node not in SUBSCRIBERS:
-                found.append(growth_of(life))
-            elif self.warm_s is not None:
-                found.append(growth_of(life, max(self.warm_s, LIFE_WARM_UP_S)))
+        found = [growth_over_rounds(life, self.calms) if life.node in SUBSCRIBERS
+                 else growth_over_life(life) for life in self.lives]
         return [growth for growth in found if growth is not None]
 
     def verdict(self) -> list[str]:
@@ -156,13 +157,25 @@ class Soak:
                 return
             self._calm(self._rig.random.uniform(*CALM_S))
             self._inject(kind)
+        self._look_at_memory()
         if self._record.warm_s is None:
             self._record.warm_s = self._now_s()
 
     def _end(self) -> None:
-        """Have every picture proven answered or lost."""
+        """Look at memory a last time, and have every picture proven answered or lost."""
+        calms = self._record.calms
+        if calms and time.monotonic() - calms[-1] > LOOKS_APART_S + FLOOR_S:
+            for kind in sorted(self._kinds, key=lambda kind: kind.place):
+                if kind.place:
+                    self._inject(kind)
+            self._look_at_memory()
         self._calm(FIRST_CALM_S)
         self._note(self._rig.close_accounts())
+
+    def _look_at_memory(self) -> None:
+        """Have a calm time for the samples of memory."""
+        self._record.calms.append(time.monotonic())
+        self._rig.wait(FLOOR_S)
 
     def _calm(self, seconds: float) -> None:
         cameras = self._rig.watch.cameras.values()
