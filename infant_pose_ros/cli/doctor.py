@@ -43,7 +43,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--params-file', metavar='YAML', action='append', default=[],
                         help='check these ROS parameters as well; may be given several times')
     parser.add_argument('--seconds', metavar='S', type=float, default=5.0,
-                        help='how long to look at the graph; default: 5')
+                        help='how long to listen to the graph, and some more where nothing '
+                        'comes; default: 5')
     parser.add_argument('--ros', action=argparse.BooleanOptionalAction, default=True,
                         help='look at the graph; default: yes')
     add_settings_arguments(parser)

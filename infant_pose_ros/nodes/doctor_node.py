@@ -11,6 +11,7 @@ import threading
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from infant_pose_ros.entry import EXIT_INTERRUPTED, finish, say, SIGNALS
@@ -68,9 +69,12 @@ def look(seconds: float, is_over: Callable[[], bool] = lambda: False) -> list[Fi
     context = rclpy.Context()
     try:
         rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
-        # Its name is its own: two doctors at once don't take each other for themselves.
-        node = rclpy.create_node(f'{NAME}_{os.getpid()}', context=context,
-                                 enable_rosout=False, start_parameter_services=False)
+        # Its name is its own: two doctors at once don't take each other for themselves. It offers
+        # no service and no log, which SROS 2 would have to allow for each name.
+        node = rclpy.create_node(
+            f'{NAME}_{os.getpid()}', context=context, enable_rosout=False,
+            start_parameter_services=False,
+            parameter_overrides=[Parameter('start_type_description_service', value=False)])
     except RuntimeError as problem:
         if has_errors(found):       # which tell more
             return found

@@ -197,8 +197,9 @@ def diagnosis_findings(graph: GraphFacts) -> Iterator[Finding]:
         if owner is None or (owner not in ours and diagnosis.level == 0):
             continue
         told.add(owner)
+        names = f' [{", ".join(diagnosis.faults)}]' if diagnosis.faults else ''
         yield _OF_LEVEL.get(diagnosis.level, warn)(
-            owner, f'says{diagnosis.name.partition(":")[2]}: {diagnosis.message}')
+            owner, f'says{diagnosis.name.partition(":")[2]}{names}: {diagnosis.message}')
     for node in graph.nodes:
         if node.kind == 'pose_node' and node.name not in told:
             yield warn(node.name, f'sent no diagnostics in {graph.seconds:g} s, though it sends '

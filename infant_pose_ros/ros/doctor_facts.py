@@ -112,11 +112,15 @@ class NodeFacts:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The last status of one name on /diagnostics; level as in DiagnosticStatus (3: stale)."""
+    """The last status of one name on /diagnostics; level as in DiagnosticStatus (3: stale).
+
+    `faults` has the names of the faults, as the nodes of this package tell them.
+    """
 
     name: str
     level: int
     message: str
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,8 @@ def stream_findings(graph: GraphFacts, topic: str) -> Iterator[Finding]:
     if not stream.count:
         listeners = sorted({end.node for end in facts.subscriptions})
         make = error if listeners else warn
-        yield make(topic, f'{about}; nothing came in {graph.seconds:g} s: is the camera running? '
-                   'If it is, its pictures get lost on the way: let it publish reliable, and '
-                   'use the Fast DDS profile of this package on both sides')
+        yield make(topic, f'{about}; nothing came in {graph.seconds:g} s: '
+                          f'{_silence_mend(graph, facts)}')
         return
     yield ok(topic, '; '.join(filter(None, (about, _size(stream), _rate(stream), _age(stream)))))
     yield from stamp_findings(topic, stream)
@@ -56,11 +55,26 @@ def _is_drawn(graph: GraphFacts, topic: str) -> bool:
                for node in graph.nodes)
 
 
+def _type_of(topic: TopicFacts) -> str:
+    return COMPRESSED if COMPRESSED in topic.types else IMAGE
+
+
 def _about(topic: TopicFacts) -> str:
-    kind = 'compressed' if COMPRESSED in topic.types else 'raw'
+    kind = 'compressed' if _type_of(topic) == COMPRESSED else 'raw'
     offered = sorted({end.reliability for end in topic.publishers})
     nodes = ', '.join(sorted({end.node for end in topic.publishers}))
     return f'{kind} pictures of {nodes}, {" and ".join(offered)}'
+
+
+def _silence_mend(graph: GraphFacts, topic: TopicFacts) -> str:
+    """What to do where a topic of pictures has publishers, and nothing comes."""
+    infos = graph.streams.get(camera_info_beside(topic.name, _type_of(topic)), Stream())
+    why = (f'the camera runs, as {infos.count} CameraInfo came, so its pictures get lost on the '
+           'way' if infos.count else 'is the camera running? If it is, its pictures get lost on '
+           'the way')
+    offers_less = any(end.reliability == 'best_effort' for end in topic.publishers)
+    return (f'{why}: {"let it publish reliable, and " if offers_less else ""}use the Fast DDS '
+            'profile of this package on both sides')
 
 
 def _size(stream: Stream) -> str:
@@ -117,8 +131,7 @@ def stamp_findings(topic: str, stream: Stream) -> Iterator[Finding]:
 def camera_info_findings(graph: GraphFacts, topic: TopicFacts, stream: Stream
                          ) -> Iterator[Finding]:
     """Whether the CameraInfo beside the pictures is there and belongs to them."""
-    type_name = COMPRESSED if COMPRESSED in topic.types else IMAGE
-    name = camera_info_beside(topic.name, type_name)
+    name = camera_info_beside(topic.name, _type_of(topic))
     facts = graph.topics.get(name)
     if facts is None or not facts.publishers or CAMERA_INFO not in facts.types:
         yield warn(topic.name, f'no CameraInfo beside it on {name}: 3D is relative to the pelvis '

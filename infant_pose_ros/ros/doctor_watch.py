@@ -43,10 +43,14 @@ from infant_pose_ros.ros.qos import agreed_reliability, diagnostics_qos, image_q
 
 #: How long DDS gets to find the others before the graph is read, s.
 DISCOVERY_S = 1.5
-#: A topic that is found late is listened to for so long, s.
-LATE_S = 2.0
-#: How often new topics are looked for, and how long the executor waits for messages, s.
-LOOK_PERIOD_S, SPIN_S = 1.0, 0.05
+#: A topic that is found late is listened to for so long, and one on which nothing has come yet for
+#: so long, s: Fast DDS asks anew for what got lost of discovery and of pictures only every 3 s.
+LATE_S, SILENT_S = 2.0, 7.0
+#: How much longer than asked for a look may take, s.
+OVERTIME_S = 20.0
+#: How often new topics are looked for, and within a look that takes longer; and how long the
+#: executor waits for messages, s.
+LOOK_PERIOD_S, SHORT_S, SPIN_S = 1.0, 0.25, 0.05
 #: How long a node may take to answer a question, s.
 ANSWER_TIMEOUT_S = 3.0
 #: Messages kept of each topic while another one is read.
@@ -78,13 +82,14 @@ class GraphWatch:
         self._node, self._executor, self._is_over = node, executor, is_over
         self._streams: dict[str, Stream] = {}
         self._diagnoses: dict[str, Diagnosis] = {}
-        self._listened: set[str] = set()
+        self._begun_s: dict[str, float] = {}        # since when each topic is listened to
         self._subscriptions: list[Any] = []
         self._clock_ns: int | None = None
         self._clock_ticks: int | None = None
 
     def look(self, seconds: float, domain: int) -> GraphFacts:
-        """The facts, after listening for so many seconds.
+        """The facts, after listening for so many seconds, and for up to `OVERTIME_S` more where a
+        topic was found late or nothing came on it.
 
         Raises:
             LookEndedError: it was broken off.
@@ -93,15 +98,13 @@ class GraphWatch:
         self._node.create_subscription(
             DiagnosticArray, '/diagnostics', self._on_diagnostics, diagnostics_qos())
         self._spin(DISCOVERY_S)
-        start_s = time.monotonic()
-        end_s, last_s = start_s + seconds, start_s + 2.0 * seconds + LATE_S
-        while (now_s := time.monotonic()) < end_s:
-            known = len(self._listened)
+        start_s = now_s = time.monotonic()
+        end_s = start_s + seconds
+        while now_s < end_s or (now_s < end_s + OVERTIME_S and self._is_early(now_s)):
             for topic in self._topics().values():       # also those that come meanwhile
                 self._listen(topic)
-            if len(self._listened) > known:     # discovery takes seconds where packets are lost
-                end_s = min(max(end_s, now_s + LATE_S), last_s)
-            self._spin(min(end_s - now_s, LOOK_PERIOD_S))
+            self._spin(min(max(end_s - now_s, SHORT_S), LOOK_PERIOD_S))
+            now_s = time.monotonic()
         listened_s = max(round(time.monotonic() - start_s, 1), 0.1)
         topics = self._topics()
         for subscription in self._subscriptions:
@@ -111,6 +114,12 @@ class GraphWatch:
             domain, listened_s, nodes, topics, self._streams,
             tuple(sorted(self._diagnoses.values(), key=lambda diagnosis: diagnosis.name)),
             self._clock_ticks, other_domains)
+
+    def _is_early(self, now_s: float) -> bool:
+        """Whether it is too early to judge some topic."""
+        return any(
+            now_s - self._begun_s[topic] < (LATE_S if stream.count else SILENT_S)
+            for topic, stream in self._streams.items())
 
     def _spin(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds
@@ -127,10 +136,10 @@ class GraphWatch:
     # listening
 
     def _listen(self, topic: TopicFacts) -> None:
-        if not topic.publishers or topic.name in self._listened:
+        if not topic.publishers or topic.name in self._begun_s:
             return
         if CLOCK in topic.types and topic.name == '/clock':
-            self._listened.add(topic.name)
+            self._begun_s[topic.name] = time.monotonic()
             self._clock_ticks = 0
             self._subscriptions.append(self._node.create_subscription(
                 Clock, topic.name, self._on_clock,
@@ -139,7 +148,7 @@ class GraphWatch:
         type_name = next((name for name in topic.types if name in _LISTENED), None)
         if type_name is None:
             return
-        self._listened.add(topic.name)
+        self._begun_s[topic.name] = time.monotonic()
         stream = self._streams[topic.name] = Stream()
         offered = [ReliabilityPolicy.BEST_EFFORT if end.reliability == 'best_effort'
                    else ReliabilityPolicy.RELIABLE for end in topic.publishers]
@@ -173,7 +182,9 @@ class GraphWatch:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
-            self._diagnoses[status.name] = Diagnosis(status.name, level, status.message)
+            faults = next((pair.value for pair in status.values if pair.key == 'faults'), '')
+            self._diagnoses[status.name] = Diagnosis(
+                status.name, level, status.message, tuple(filter(None, faults.split(','))))
 
     # the graph
 

@@ -128,8 +128,11 @@ def test_mismatches_and_topics_of_two_types():
 def test_diagnostics_of_our_nodes_only():
     nodes = (NodeFacts('/ward/pose_node', 'pose_node', {}, 'active'), NodeFacts('/other'))
     graph = GraphFacts(0, 1.0, nodes, diagnoses=(
-        Diagnosis('ward/pose_node: poses of left', 2, 'broken'), Diagnosis('other: x', 2, 'no')))
-    assert told(graph, '/ward/pose_node')[-1] == (Level.ERROR, 'says poses of left: broken')
+        Diagnosis('ward/pose_node: poses of left', 2, 'broken', ('no_image', 'too_dark')),
+        Diagnosis('ward/pose_node: node', 1, 'odd'), Diagnosis('other: x', 2, 'no')))
+    assert told(graph, '/ward/pose_node')[-2:] == [
+        (Level.ERROR, 'says poses of left [no_image, too_dark]: broken'),
+        (Level.WARN, 'says node: odd')]
     assert told(graph, '/other') == []
     silent = GraphFacts(0, 1.0, nodes)
     assert 'no diagnostics' in told(silent, '/ward/pose_node')[-1][1]
@@ -171,8 +174,12 @@ def run_doctor(seconds):
 
 
 def wait_for_doctor(probe):
+    """The doctor's name, once it listens."""
     deadline = time.monotonic() + 60.0
-    while not any(name.startswith(NAME) for name in probe.node.get_node_names()):
+    while True:
+        for end in probe.node.get_subscriptions_info_by_topic('/diagnostics'):
+            if end.node_name.startswith(NAME):
+                return end.node_name
         assert time.monotonic() < deadline, 'no doctor takes part'
         time.sleep(0.05)
 
@@ -180,7 +187,11 @@ def wait_for_doctor(probe):
 def test_a_signal_ends_the_look_in_one_line(ros_domain, probe):
     with subprocess.Popen([*graph_command(), '--seconds', '600'], env={**os.environ, **PROFILE},
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_for_doctor(probe)
+        name = wait_for_doctor(probe)
+        # As the SROS 2 policy has it: what the doctor offered would need a right for each name.
+        assert probe.node.get_service_names_and_types_by_node(name, '/') == []
+        assert {topic for topic, _ in probe.node.get_publisher_names_and_types_by_node(
+            name, '/')} <= {'/parameter_events'}
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=30.0)

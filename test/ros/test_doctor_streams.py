@@ -48,6 +48,16 @@ def test_nothing_comes(listener, level):
     assert 'is the camera running' in look(Stream(), listener=listener)['/a/image', level]
 
 
+@pytest.mark.parametrize(('reliability', 'advised'), [('best_effort', True), ('reliable', False)])
+def test_the_mend_of_silence_fits_the_publisher(reliability, advised):
+    topic = TopicFacts('/a/image', (IMAGE,), (Endpoint('/camera', reliability),))
+    graph = GraphFacts(0, 5.0, (), {'/a/image': topic}, {'/a/camera_info': stream(count=7)})
+    (finding,) = stream_findings(graph, '/a/image')
+    assert ('let it publish reliable' in finding.text) is advised
+    assert 'the camera runs, as 7 CameraInfo came' in finding.text
+    assert 'Fast DDS profile' in finding.text
+
+
 def test_an_overlay_that_draws_nothing_points_at_the_poses():
     told = look(Stream(), nodes=(NodeFacts('/a', 'overlay_node'),))
     assert 'see what pose_node says' in told['/a/image', Level.WARN]
