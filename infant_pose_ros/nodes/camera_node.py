@@ -19,7 +19,7 @@ from infant_pose_ros.errors import InfantPoseError, InvalidInputError, SourceErr
 from infant_pose_ros.media.sources import bundled_clip, FrameSource, open_source, SourceFrame
 from infant_pose_ros.ros.cameras import camera_for_picture, encode_camera_info
 from infant_pose_ros.ros.images import encode_compressed, encode_image
-from infant_pose_ros.ros.parameters import declare_settings, unknown_parameters
+from infant_pose_ros.ros.parameters import declare_settings
 from infant_pose_ros.ros.player_watch import PlayerWatch
 from infant_pose_ros.ros.qos import checked_overrides
 from infant_pose_ros.ros.running import run_node
@@ -49,8 +49,6 @@ class CameraNode(Node):
     def __init__(self):
         super().__init__('camera_node')
         self._settings = declare_settings(self, CameraNodeSettings)
-        for name in unknown_parameters(self):
-            self.get_logger().warning(f'parameter {name} is not known and has no effect')
         self.exit_code = 0
         self._source = self._open()
         self._watch = PlayerWatch(

@@ -20,7 +20,7 @@ from infant_pose_ros.ros.images import decode_compressed, decode_image, encode_i
 from infant_pose_ros.ros.keypoints import decode_keypoints
 from infant_pose_ros.ros.overlay import RateMeter, StampMatcher
 from infant_pose_ros.ros.overlay_watch import OverlayWatch
-from infant_pose_ros.ros.parameters import declare_settings, follow_settings, unknown_parameters
+from infant_pose_ros.ros.parameters import declare_settings, follow_settings
 from infant_pose_ros.ros.qos import result_qos
 from infant_pose_ros.ros.running import run_node
 from infant_pose_ros.ros.self_report import other_type
@@ -46,8 +46,6 @@ class OverlayNode(Node):
     def __init__(self):
         super().__init__('overlay_node')
         self._settings = declare_settings(self, OverlayNodeSettings)
-        for name in unknown_parameters(self):
-            self.get_logger().warning(f'parameter {name} is not known and has no effect')
         self._painter = OverlayPainter(self._settings)
         self._rate, self._watch = RateMeter(), OverlayWatch(time.monotonic())
         self._raw_subscription = None

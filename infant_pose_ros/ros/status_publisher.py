@@ -12,7 +12,8 @@ from rclpy.node import Node
 
 from infant_pose_ros.ros.diagnostics import encode_diagnostics
 from infant_pose_ros.ros.fault_log import FaultLog
-from infant_pose_ros.ros.faults import Fault
+from infant_pose_ros.ros.faults import Fault, unknown_parameter_faults
+from infant_pose_ros.ros.parameters import unknown_parameters
 from infant_pose_ros.ros.qos import diagnostics_qos
 from infant_pose_ros.ros.self_report import memory_values
 
@@ -23,7 +24,8 @@ class StatusPublisher:
     """Publishes one status, on a steady clock: also while simulated time stands still.
 
     Args:
-        node: whose status it is.
+        node: whose status it is; its parameters are declared. One that was given and is not
+            among them is told as well.
         title: what it is about, behind the node's name: 'camera', say.
         hardware_id: the source or camera.
         report: tells what is wrong, a summary where nothing is, and the values, all at a time of
@@ -37,6 +39,8 @@ class StatusPublisher:
         self._hardware_id = hardware_id
         self._lock = threading.Lock()
         self._log = FaultLog(node.get_logger())
+        self._unknown = list(unknown_parameter_faults(
+            unknown_parameters(node), node.get_parameters_by_prefix('')))
         self._publisher = node.create_publisher(
             DiagnosticArray, '/diagnostics', diagnostics_qos())
         node.create_timer(PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -49,6 +53,7 @@ class StatusPublisher:
 
     def _publish(self, now_s: float) -> None:
         faults, summary, values = self._report(now_s)
+        faults = [*faults, *self._unknown]
         self._log.tell('', faults, now_s)
         self._publisher.publish(encode_diagnostics(
             self._node.get_clock().now().to_msg(), self._name, self._hardware_id, faults,

@@ -128,7 +128,7 @@ def test_a_picture_that_breaks_on_the_way_ends_with_code_1(node_process, probe, 
 def test_an_unknown_parameter_is_named(node_process, ros_domain, video):
     params = {'source': video, 'loop': False, 'sauce': 1}
     with node_process(MODULE, params=params, remaps=remaps('unknown')) as node:
-        node.wait_for_log('parameter sauce is not known')
+        node.wait_for_log(r'sauce is not known .* mean source\? \[unknown_parameter\]')
         assert node.wait(60.0) == 0
 
 
