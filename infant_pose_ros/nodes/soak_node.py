@@ -128,8 +128,7 @@ def run_soak(options: argparse.Namespace) -> Record:
     with _rig(options, options.cameras, seed) as rig:
         soak = Soak(rig, [KINDS[name] for name in options.kinds], 60.0 * options.minutes, record,
                     lambda line: print(line, flush=True))
-        with ProcessSampler(rig.process_ids, lambda name: rig.watch.in_use_mb.get(
-                name, float('nan'))) as sampler:
+        with ProcessSampler(rig.process_ids, rig.in_use_mb) as sampler:
             begun_s = time.monotonic()
             try:
                 soak.run()

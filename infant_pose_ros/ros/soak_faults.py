@@ -39,10 +39,8 @@ class Kind:
         inject: does it and takes the cause away again; tells details, '' for none.
         shows: names of which /diagnostics must show at least one meanwhile; none: no matter.
         limit_s: how long the recovery may take.
-        is_rare: it ends a process whose memory is judged over rounds: once an hour at most.
-        place: those of a higher one come later in a round. The last two bring the nodes into one
-            and the same state, in which memory is looked at: for one all subscribe anew, which
-            frees what DDS keeps for large pictures, with the other histories fill.
+        is_rare: it ends a process, and memory is judged over the life of one: once an hour at
+            most, at the beginning of a round, and then so many `times`.
     """
 
     name: str
@@ -50,7 +48,7 @@ class Kind:
     shows: tuple[str, ...] = ()
     limit_s: float = LIMIT_S
     is_rare: bool = False
-    place: int = 0
+    times: int = 1
 
 
 def _stream(rig: Rig, publisher: PicturePublisher, images: Iterable[Image],
@@ -202,14 +200,19 @@ SHOWS_BACK, SHOWS_NO_STAMPS = ('stamps_run_backwards',), ('no_stamps',)
 SHOWS_FUTURE, SHOWS_STALE = ('stamps_in_future',), ('stale_frames',)
 SHOWS_DARK, SHOWS_FROZEN = ('too_dark',), ('frozen_picture',)
 
+#: For it all subscribe anew, which frees what DDS keeps for the largest and the most pictures that
+#: ever waited: so memory is looked at right after it.
+SUBSCRIBED_ANEW = Kind('best_effort', _best_effort)
+
 KINDS = {kind.name: kind for kind in (
-    Kind('camera_killed', nodes.camera_killed, ('no_publisher', 'no_image'), RESTART_LIMIT_S),
-    Kind('camera_exchanged', nodes.camera_exchanged, (), RESTART_LIMIT_S),
+    Kind('camera_killed', nodes.camera_killed, ('no_publisher', 'no_image'), RESTART_LIMIT_S,
+         is_rare=True, times=3),
+    Kind('camera_exchanged', nodes.camera_exchanged, (), RESTART_LIMIT_S, is_rare=True, times=3),
     Kind('camera_paused', nodes.camera_paused, ('no_image',)),
     Kind('encodings', _encodings),
     Kind('burst_200_hz', _burst),
     Kind('four_k', _four_k),
-    Kind('best_effort', _best_effort, place=1),
+    SUBSCRIBED_ANEW,
     Kind('garbage_pictures', _garbage, SHOWS_GARBAGE),
     Kind('absurd_camera_info', _absurd_camera_info, SHOWS_CAMERA_INFO),
     Kind('looping_bag', _looping_bag),
@@ -219,7 +222,7 @@ KINDS = {kind.name: kind for kind in (
     Kind('no_stamps', _no_stamps, SHOWS_NO_STAMPS),
     Kind('frozen_picture', _frozen, SHOWS_FROZEN),
     Kind('dark_pictures', _pictures(lambda picture: picture // 32, SHOWS_DARK), SHOWS_DARK),
-    Kind('reader_stopped', nodes.reader_stopped, place=2),
+    Kind('reader_stopped', nodes.reader_stopped),
     Kind('parameters', nodes.parameters),
     Kind('reset', nodes.reset),
     Kind('disabled', nodes.disabled),

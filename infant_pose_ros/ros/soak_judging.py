@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from infant_pose_ros.ros.soak_ledger import EpochAccount
 
-#: Nodes whose memory is compared between rounds of faults.
-SUBSCRIBERS = ('pose_node', 'overlay_node')
 #: Memory may grow by this share after warm-up; resident memory by more where what is in use did
 #: not: the gaps in between are others each time that models are loaded anew.
 GROWTH_MAX, GAPS_MAX = 0.01, 0.05
@@ -18,11 +16,11 @@ GROWTH_MAX, GAPS_MAX = 0.01, 0.05
 EXTRA_HANDLES = 8
 #: DDS's shared memory may grow by so much: the segments of two more publishers, MB.
 EXTRA_SHARED_MB = 70.0
-#: A process is warm after this long, and is judged from so much time after that, s.
-LIFE_WARM_UP_S, LIFE_JUDGED_S = 60.0, 90.0
+#: The first and the last look at a process must be so far apart, s.
+JUDGED_S = 90.0
 #: What a process holds is the least in this time, s: in between it hands back what it has freed
 #: (every `allocator.TRIM_PERIOD_S`), and takes it again with the next picture.
-FLOOR_S = 22.0
+FLOOR_S = 12.0
 #: The first and the last part of the times without faults that are compared.
 PART = 1.0 / 3.0
 #: The median age may become so much longer: a factor, and ms on top.
@@ -124,12 +122,6 @@ class AgeWindow:
     seconds: float
 
 
-def median_sample(samples: Sequence[Sample]) -> Sample:
-    """The median of everything; of `cpu_s` and `at_s`, too."""
-    return Sample(*(float(np.median([getattr(sample, field.name) for sample in samples]))
-                    for field in fields(Sample)))
-
-
 def lowest(samples: Sequence[Sample]) -> Sample:
     """The sample with the least memory of its own, with the least that was in use in any."""
     found = min(samples, key=lambda sample: sample.own_mb)
@@ -137,24 +129,11 @@ def lowest(samples: Sequence[Sample]) -> Sample:
         [sample.in_use_mb for sample in samples])))
 
 
-def floors(samples: Sequence[Sample]) -> list[Sample]:
-    """The `lowest` of each `FLOOR_S`; what is left at the end counts from half of that."""
-    windows: dict[int, list[Sample]] = {}
-    for sample in samples:
-        windows.setdefault(int((sample.at_s - samples[0].at_s) / FLOOR_S), []).append(sample)
-    is_cut = samples and (samples[-1].at_s - samples[0].at_s) % FLOOR_S < FLOOR_S / 2.0
-    return [lowest(windows[number]) for number in sorted(windows)[:-1 if is_cut else None]]
-
-
-def growth_over_life(life: Life) -> Growth | None:
-    """Growth of a process from `LIFE_WARM_UP_S` after its start on; None: it is too short."""
-    return _growth(life.node, floors([
-        sample for sample in life.samples
-        if sample.at_s >= life.samples[0].at_s + LIFE_WARM_UP_S]))
-
-
-def growth_over_rounds(life: Life, calms: Sequence[float]) -> Growth | None:
+def growth_over_calms(life: Life, calms: Sequence[float]) -> Growth | None:
     """Growth between times in which a process is in one and the same state.
+
+    The lowest of the earlier half of the looks is compared with that of the later half, without
+    the one in the middle: in single looks DDS holds a picture or two more.
 
     Args:
         calms: when each of them began; they last `FLOOR_S`.
@@ -164,19 +143,15 @@ def growth_over_rounds(life: Life, calms: Sequence[float]) -> Growth | None:
     """
     looks = [[sample for sample in life.samples if begun_s <= sample.at_s < begun_s + FLOOR_S]
              for begun_s in calms]
-    return _growth(life.node, [lowest(samples) for samples in looks if samples])
-
-
-def _growth(node: str, lows: Sequence[Sample]) -> Growth | None:
-    """Median of the first half of the lows against that of the second, without the middle one."""
-    if len(lows) < 2 or lows[-1].at_s - lows[0].at_s + FLOOR_S < LIFE_JUDGED_S:
+    lows = [lowest(samples) for samples in looks if samples]
+    if len(lows) < 2 or lows[-1].at_s - lows[0].at_s < JUDGED_S:
         return None
     half = len(lows) // 2
-    first, last = median_sample(lows[:half]), median_sample(lows[-half:])
+    first, last = lowest(lows[:half]), lowest(lows[-half:])
     pairs = {name: (getattr(first, name), getattr(last, name))
              for name in ('own_mb', 'in_use_mb', 'shared_mb', 'threads', 'files')}
     judged_s = lows[-1].at_s - lows[0].at_s
-    return Growth(node, judged_s, **pairs,
+    return Growth(life.node, judged_s, **pairs,
                   cpu_share=(lows[-1].cpu_s - lows[0].cpu_s) / judged_s)
 
 

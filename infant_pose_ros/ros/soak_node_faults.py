@@ -16,6 +16,8 @@ from infant_pose_ros.ros.soak_watch import POSE_NODE
 
 #: Faults that are to be seen in /diagnostics last as long as that takes, at most, s.
 SHOWN_WITHIN_S = 15.0
+#: How long a node may take to end after SIGTERM, s.
+END_LIMIT_S = 2.0
 #: How long a camera, a reader or the CPU is held up, s.
 HELD_UP_S = 4.0
 #: How long overlay_node may take to draw again, s.
@@ -45,11 +47,10 @@ def camera_exchanged(rig: Rig) -> str:
     source, rate_hz = rig.random.choice(rig.props.other_sources)
     for given, rate in ((source, rate_hz), ('', 0.0)):
         rig.deaf()
-        code, _ = rig.end(process)
+        code, seconds = rig.end(process)
         rig.start_camera(rig.victim, given, rate)
         rig.hears()
-        if code != 0:
-            raise SoakProblemError(f'camera_node ended with exit code {code} after SIGTERM')
+        _check_end('camera_node', code, seconds)
         if given:
             _wait_for_answers(rig, 10)
     return f'{os.path.basename(source)} at {rate_hz:g} Hz and back'
@@ -157,9 +158,9 @@ def pose_node_restarted(rig: Rig) -> str:
     code, seconds = rig.end('pose_node')
     rig.start_pose_node()
     rig.hears()
-    if code != 0 or problem:
-        raise SoakProblemError(
-            problem or f'pose_node ended with exit code {code} after SIGTERM')
+    if problem:
+        raise SoakProblemError(problem)
+    _check_end('pose_node', code, seconds)
     return f'ended after {seconds:.1f} s'
 
 
@@ -174,6 +175,12 @@ def cpu_load(rig: Rig) -> str:
             child.kill()
             child.wait()
     return f'{len(busy)} busy processes for {HELD_UP_S:g} s'
+
+
+def _check_end(node: str, code: int, seconds: float) -> None:
+    if code != 0 or seconds > END_LIMIT_S:
+        raise SoakProblemError(f'{node} ended with exit code {code} {seconds:.1f} s after SIGTERM;'
+                               f' 0 within {END_LIMIT_S:g} s is right')
 
 
 def _wait_for_answers(rig: Rig, count: int) -> None:

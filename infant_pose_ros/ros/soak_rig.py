@@ -21,7 +21,13 @@ from infant_pose_ros.ros.processes import NodeProcesses, ros_arguments
 from infant_pose_ros.ros.soak_ledger import EpochAccount
 from infant_pose_ros.ros.soak_pictures import FIND_TIMEOUT_S, PicturePublisher
 from infant_pose_ros.ros.soak_props import Props
-from infant_pose_ros.ros.soak_watch import answers_of, namespaces, POSE_NODE, Watch
+from infant_pose_ros.ros.soak_watch import (
+    answers_of,
+    camera_node_of,
+    namespaces,
+    POSE_NODE,
+    Watch,
+)
 
 POLL_S = 0.05
 #: How long a service may take to answer, s; loading models counts among them.
@@ -96,6 +102,12 @@ class Rig:
     def process_of(self, camera: str) -> str:
         """Name of the camera's process."""
         return f'{camera}_node' if len(self.names) == 1 else camera
+
+    def in_use_mb(self, process: str) -> float:
+        """What a process last told to have in use; NaN: nothing."""
+        nodes = {self.process_of(name): camera_node_of(name, len(self.names))
+                 for name in self.names}
+        return self.watch.in_use_mb.get(nodes.get(process, process), float('nan'))
 
     def child_names(self) -> list[str]:
         """All processes of the run."""

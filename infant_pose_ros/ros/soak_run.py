@@ -7,20 +7,18 @@ from dataclasses import dataclass, field
 import time
 
 from infant_pose_ros.errors import InfantPoseError
-from infant_pose_ros.ros.soak_faults import Kind, LIMIT_S
+from infant_pose_ros.ros.soak_faults import Kind, LIMIT_S, SUBSCRIBED_ANEW
 from infant_pose_ros.ros.soak_judging import (
     account_problems,
     AgeWindow,
     drift_problems,
     FLOOR_S,
     Growth,
-    growth_over_life,
-    growth_over_rounds,
+    growth_over_calms,
     growth_problems,
     Life,
     Recovery,
     recovery_problems,
-    SUBSCRIBERS,
 )
 from infant_pose_ros.ros.soak_ledger import EpochAccount, total
 from infant_pose_ros.ros.soak_rig import Rig, SoakProblemError, SoakStoppedError
@@ -31,8 +29,11 @@ START_TIMEOUT_S = 180.0
 FIRST_CALM_S, CALM_S = 5.0, (2.5, 5.0)
 #: Answers have recovered at this share of the usual rate, over the last second.
 RECOVERED_SHARE, RECOVERY_WINDOW_S = 0.7, 1.0
-#: Faults that end pose_node or overlay_node are this far apart, s.
+#: Faults that end a process come this far apart, s.
 RARE_EVERY_S = 3600.0
+#: After a round memory is looked at so often, each time with subscriptions of its own: how many
+#: pictures DDS makes room for differs by one or two from one to the next.
+LOOKS = 3
 #: Memory is looked at a last time at the end of the run, unless it was looked at so lately, s.
 LOOKS_APART_S = 60.0
 
@@ -45,7 +46,8 @@ class Record:
         begun_at_s: by the steady clock that samples are timed by. seconds: how long it ran.
         usual_hz: answers a second of each camera before any fault.
         warm_s: when every kind of fault had been injected once, s since the start.
-        calms: when the calm times began in which memory is looked at, by the same clock.
+        calms: when the calm times of `FLOOR_S` began in which memory is looked at, by the same
+            clock.
     """
 
     seed: int
@@ -68,12 +70,10 @@ class Record:
     def growths(self) -> list[Growth]:
         """Growth of every process that lived long enough to be judged.
 
-        Faults make pose_node and overlay_node use more or less for as long as a subscription
-        lasts, so these are compared in one and the same state, after rounds; cameras, which are
-        exchanged all the time, over their lives.
+        Faults make nodes use more or less for as long as a subscription lasts, so what is compared
+        is one and the same state: after rounds, with all subscribed anew.
         """
-        found = [growth_over_rounds(life, self.calms) if life.node in SUBSCRIBERS
-                 else growth_over_life(life) for life in self.lives]
+        found = [growth_over_calms(life, self.calms) for life in self.lives]
         return [growth for growth in found if growth is not None]
 
     def verdict(self) -> list[str]:
@@ -150,9 +150,10 @@ class Soak:
         """Each kind of fault once, in an order of chance."""
         kinds = [kind for kind in self._kinds if not kind.is_rare
                  or time.monotonic() - self._rare_s > RARE_EVERY_S]
+        kinds = [kind for kind in kinds for _ in range(kind.times) if kind != SUBSCRIBED_ANEW]
         self._rig.random.shuffle(kinds)
-        # What ends pose_node or overlay_node comes first: they live through the whole round.
-        for kind in sorted(kinds, key=lambda kind: (not kind.is_rare, kind.place)):
+        # What ends a process comes first: its successor lives through the whole round.
+        for kind in sorted(kinds, key=lambda kind: not kind.is_rare):
             if self._now_s() >= self._seconds:
                 return
             self._calm(self._rig.random.uniform(*CALM_S))
@@ -165,17 +166,17 @@ class Soak:
         """Look at memory a last time, and have every picture proven answered or lost."""
         calms = self._record.calms
         if calms and time.monotonic() - calms[-1] > LOOKS_APART_S + FLOOR_S:
-            for kind in sorted(self._kinds, key=lambda kind: kind.place):
-                if kind.place:
-                    self._inject(kind)
             self._look_at_memory()
         self._calm(FIRST_CALM_S)
         self._note(self._rig.close_accounts())
 
     def _look_at_memory(self) -> None:
-        """Have a calm time for the samples of memory."""
-        self._record.calms.append(time.monotonic())
-        self._rig.wait(FLOOR_S)
+        """Have calm times for the samples of memory, with all subscribed anew for each."""
+        for _ in range(LOOKS):
+            for name in self._rig.names:
+                self._inject(SUBSCRIBED_ANEW, name)
+            self._record.calms.append(time.monotonic())
+            self._rig.wait(FLOOR_S)
 
     def _calm(self, seconds: float) -> None:
         cameras = self._rig.watch.cameras.values()
@@ -186,9 +187,9 @@ class Soak:
         if window is not None:
             self._record.ages.append(window)
 
-    def _inject(self, kind: Kind) -> None:
+    def _inject(self, kind: Kind, victim: str = '') -> None:
         rig, at_s = self._rig, self._now_s()
-        rig.victim = rig.random.choice(rig.names)
+        rig.victim = victim or rig.random.choice(rig.names)
         camera = rig.watch.cameras[rig.victim]
         camera.forget_seen()
         if kind.is_rare:

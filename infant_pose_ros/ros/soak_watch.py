@@ -32,6 +32,11 @@ def namespaces(num_cameras: int) -> dict[str, str]:
     return {f'cam{number}': f'/cam{number}' for number in range(1, num_cameras + 1)}
 
 
+def camera_node_of(camera: str, num_cameras: int) -> str:
+    """Full name of a camera's node, as /diagnostics has it."""
+    return f'{namespaces(num_cameras)[camera][1:]}/camera_node'
+
+
 def answers_of(camera: str, num_cameras: int) -> str:
     """Where the keypoints of a camera come."""
     return f'{POSE_NODE}/keypoints' if num_cameras == 1 else f'{POSE_NODE}/{camera}/keypoints'
@@ -111,7 +116,8 @@ class Watch:
 
     Attributes:
         cameras: by name, in order. overlays: pictures that overlay_node published.
-        in_use_mb: by the name of a node, what it last told to have in use.
+        in_use_mb: by the full name of a node, without the first slash, what it last told to have
+            in use.
     """
 
     def __init__(self, names: Sequence[str]):

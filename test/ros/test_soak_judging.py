@@ -11,10 +11,9 @@ from infant_pose_ros.ros.soak_judging import (
     drift_problems,
     EXTRA_HANDLES,
     FLOOR_S,
-    floors,
-    growth_over_life,
-    growth_over_rounds,
+    growth_over_calms,
     growth_problems,
+    JUDGED_S,
     Life,
     Recovery,
     recovery_problems,
@@ -34,6 +33,14 @@ def life(memory_of, seconds=300, threads_of=lambda at: 20, files_of=lambda at: 5
         for at in range(seconds)])
 
 
+CALMS = [60.0, 85.0, 110.0, 185.0, 210.0, 235.0]
+
+
+def growth_of(*arguments, **changes):
+    """Growth of such a life between calm times after two rounds."""
+    return growth_over_calms(life(*arguments, **changes), CALMS)
+
+
 def recovery(**changes):
     """A fault that was recovered from."""
     given = {'at_s': 65.0, 'kind': 'camera_killed', 'detail': 'SIGKILL', 'recovered_s': 3.0,
@@ -42,81 +49,67 @@ def recovery(**changes):
 
 
 def test_a_steady_process_has_not_grown():
-    growth = growth_over_life(life(lambda at: 700.0 + (at % 7)))
+    growth = growth_of(lambda at: 700.0 + (at % 7))
     assert abs(growth.share) < 0.005 and growth_problems(growth) == []
-    assert growth.cpu_share == pytest.approx(0.5)
+    assert growth.cpu_share == pytest.approx(0.5) and growth.judged_s == 175.0
 
 
 def test_growth_before_it_is_warm_does_not_count_and_later_does():
-    assert growth_problems(growth_over_life(life(lambda at: 500.0 if at < 60 else 700.0))) == []
-    (problem,) = growth_problems(growth_over_life(life(lambda at: 500.0 if at < 180 else 700.0)))
+    assert growth_problems(growth_of(lambda at: 500.0 if at < 60 else 700.0)) == []
+    (problem,) = growth_problems(growth_of(lambda at: 500.0 if at < 150 else 700.0))
     assert 'grew from 500.0 to 700.0 MB (+40.0%)' in problem
 
 
+def test_what_lies_between_the_calm_times_does_not_count():
+    def memory_of(at):
+        return 700.0 if any(begun <= at < begun + FLOOR_S for begun in CALMS) else 900.0
+
+    assert growth_of(memory_of).own_mb == (700.0, 700.0)
+
+
 def test_shared_memory_is_judged_apart():
-    assert growth_problems(growth_over_life(life(lambda at: 700.0, shared_of=lambda at: 30.0 + (
-        at > 150) * 60.0))) == []
-    (problem,) = growth_problems(growth_over_life(life(lambda at: 700.0, shared_of=lambda at: at)))
+    assert growth_problems(growth_of(
+        lambda at: 700.0, shared_of=lambda at: 30.0 + (at > 150) * 60.0)) == []
+    (problem,) = growth_problems(growth_of(lambda at: 700.0, shared_of=lambda at: at))
     assert 'shared memory grew' in problem
 
 
 def test_what_is_handed_back_now_and_then_has_not_grown():
     """More and more between two times at which it is handed back, and no more after them."""
-    grown = life(lambda at: 700.0 if at % 10 == 0 else 720.0 + at / 5.0, seconds=400)
-    assert growth_problems(growth_over_life(grown)) == []
+    assert growth_problems(growth_of(
+        lambda at: 700.0 if at % 10 == 0 else 720.0 + at / 5.0)) == []
 
 
-def test_one_high_time_is_no_growth_and_a_slope_is():
-    high = life(lambda at: 700.0 + 50.0 * (260 < at < 290))
-    assert growth_problems(growth_over_life(high)) == []
-    (problem,) = growth_problems(growth_over_life(life(lambda at: 700.0 + at * 0.1)))
-    assert 'memory grew' in problem
+def test_one_high_look_is_no_growth_and_all_the_later_ones_are():
+    high = growth_of(lambda at: 700.0 + 50.0 * (205 < at < 250))
+    assert growth_problems(high) == [] and high.own_mb == (700.0, 700.0)
+    (problem,) = growth_problems(growth_of(lambda at: 700.0 + 50.0 * (at > 180)))
+    assert 'grew from 700.0 to 750.0 MB' in problem
 
 
-def test_nodes_are_compared_after_rounds():
-    """Whatever lies between: here 900 MB."""
-    def memory_of(at):
-        return 700.0 + at // 100 if at % 100 < FLOOR_S else 900.0
-
-    node = life(memory_of, seconds=400)
-    growth = growth_over_rounds(node, [100.0, 200.0, 300.0])
-    assert growth.own_mb == (701.0, 703.0) and growth.judged_s == 200.0
-    assert growth.cpu_share == pytest.approx(0.5) and growth_problems(growth) == []
-    assert growth_over_rounds(node, [100.0]) is None
-    assert growth_over_rounds(node, [100.0, 130.0]) is None
-    assert growth_over_rounds(node, [300.0, 500.0]) is None     # it ended between the two
-    (problem,) = growth_problems(growth_over_rounds(
-        life(lambda at: 700.0 if at < 250 else 708.0, seconds=400), [100.0, 200.0, 300.0]))
-    assert 'grew from 700.0 to 708.0 MB' in problem
-
-
-def test_floors_are_the_lowest_of_each_time():
-    samples = life(lambda at: 700.0 + at % 10, seconds=round(3.25 * FLOOR_S)).samples
-    assert [sample.own_mb for sample in floors(samples)] == [700.0] * 3
-    assert floors([]) == []
+def test_only_who_lived_through_calm_times_that_are_apart_is_judged():
+    node = life(lambda at: 700.0, seconds=300)
+    assert growth_over_calms(node, [60.0, 60.0 + JUDGED_S]) is not None
+    assert growth_over_calms(node, [60.0, 59.0 + JUDGED_S]) is None
+    assert growth_over_calms(node, [100.0]) is None
+    assert growth_over_calms(node, [200.0, 400.0]) is None      # it ended between the two
+    assert growth_over_calms(Life('camera_node', ()), CALMS) is None
 
 
 @pytest.mark.parametrize(('mb_per_s', 'is_wrong'), [(0.01, False), (0.06, True)])
 def test_a_slow_leak(mb_per_s, is_wrong):
-    """The halves' middles are 132 s apart: 1.3 and 7.9 of about 700 MB."""
-    growth = growth_over_life(life(lambda at: 700.0 + mb_per_s * at))
-    assert growth.own_mb[1] - growth.own_mb[0] == pytest.approx(132 * mb_per_s, rel=0.02)
+    """The halves' first looks are 125 s apart: 1.3 and 7.5 of about 700 MB."""
+    growth = growth_of(lambda at: 700.0 + mb_per_s * at)
+    assert growth.own_mb[1] - growth.own_mb[0] == pytest.approx(125 * mb_per_s)
     assert bool(growth_problems(growth)) == is_wrong
 
 
 def test_threads_and_files_that_pile_up():
-    growth = growth_over_life(life(lambda at: 700.0, threads_of=lambda at: 20 + at // 10,
-                            files_of=lambda at: 50 + at // 2))
-    problems = growth_problems(growth)
+    problems = growth_problems(growth_of(
+        lambda at: 700.0, threads_of=lambda at: 20 + at // 10, files_of=lambda at: 50 + at // 2))
     assert len(problems) == 2 and 'threads' in problems[0] and 'files' in problems[1]
-    few = growth_over_life(
-        life(lambda at: 700.0, files_of=lambda at: 50 + (at > 150) * EXTRA_HANDLES))
-    assert growth_problems(few) == []
-
-
-def test_a_short_life_is_not_judged():
-    assert growth_over_life(life(lambda at: 700.0, seconds=110)) is None
-    assert growth_over_life(Life('camera_node', ())) is None
+    assert growth_problems(growth_of(
+        lambda at: 700.0, files_of=lambda at: 50 + (at > 150) * EXTRA_HANDLES)) == []
 
 
 def ages(*medians_ms):
@@ -166,7 +159,7 @@ def test_accounts():
 def record():
     """A run that has nothing wrong with it."""
     return Record(seed=7, seconds=300.0, usual_hz={'camera': 29.8}, warm_s=60.0,
-                  recoveries=[recovery()], ages=ages(20.0, 21.0, 22.0), calms=[60.0, 200.0],
+                  recoveries=[recovery()], ages=ages(20.0, 21.0, 22.0), calms=list(CALMS),
                   accounts={'camera': [account(), account()]}, lives=[
                       life(lambda at: 700.0), life(lambda at: 700.0, node='pose_node')])
 
@@ -201,10 +194,10 @@ def test_an_empty_record_can_be_told():
     assert report_json(Record(seed=1))['passed']
 
 
-def test_before_two_whole_rounds_only_cameras_are_judged(record):
+def test_before_two_whole_rounds_nothing_is_judged(record):
     assert [growth.node for growth in record.growths()] == ['camera_node', 'pose_node']
-    del record.calms[1]
-    assert [growth.node for growth in record.growths()] == ['camera_node']
+    del record.calms[3:]
+    assert record.growths() == [] and 'no process lived long enough' in report_table(record)
 
 
 @pytest.mark.parametrize(('resident', 'in_use', 'words'), [
@@ -214,10 +207,10 @@ def test_before_two_whole_rounds_only_cameras_are_judged(record):
 def test_gaps_between_what_is_in_use(resident, in_use, words):
     """Shares of 700 MB that are resident and of 300 MB that are in use."""
     def of(base, share):
-        return lambda at: base * (1.0 if at < 180 else 1.0 + share)
+        return lambda at: base * (1.0 if at < 150 else 1.0 + share)
 
     more = {} if in_use is None else {'in_use_of': of(300.0, in_use)}
-    problems = growth_problems(growth_over_life(life(of(700.0, resident), **more)))
+    problems = growth_problems(growth_of(of(700.0, resident), **more))
     assert len(problems) == len(words)
     assert all(word in problem for word, problem in zip(words, problems, strict=True))
 

@@ -32,7 +32,7 @@ def test_some_faults_and_an_interrupt(ros_domain, node_process, weights, tmp_pat
         output = process.output
     told = json.loads((tmp_path / 'soak.json').read_text(encoding='utf-8'))
     assert told['seed'] == 3 and told['interrupted'] and ', interrupted' in output
-    assert {fault['kind'] for fault in told['faults']} == {'garbage_pictures', 'reset'}
+    assert {fault['kind'] for fault in told['faults']} >= {'garbage_pictures', 'reset'}
     (account,) = told['accounts'].values()
     assert account['uncounted'] == 0 and account['published'] > 50
     assert account['answered'] > 0.3 * account['published']
