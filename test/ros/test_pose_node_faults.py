@@ -3,6 +3,7 @@
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
 import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
@@ -14,9 +15,11 @@ from visualization_msgs.msg import Marker, MarkerArray
 from infant_pose_ros.ros.images import encode_image
 from infant_pose_ros.ros.keypoints import decode_keypoints
 
-#: What is run in place of the node's module: the node, with an output that obeys the frame_id.
+#: What is run in place of the node's module: the node, with an output that obeys the frame_id, and
+#: which can't be activated while a file lies beside the script.
 SCRIPT = """
 import builtins
+from pathlib import Path
 import sys
 import time
 
@@ -44,6 +47,16 @@ def answer_as_asked(self, frames):
     answer(self, frames)
 
 
+start = PoseEngine.start
+
+
+def start_unless_told(self):
+    if Path(__file__).with_name('no_start').exists():
+        raise RuntimeError('the start is made to fail')
+    return start(self)
+
+
+PoseEngine.start = start_unless_told
 PoseOutputs.publish = publish_as_asked
 PoseEngine._answer = answer_as_asked
 sys.exit(main())
@@ -54,8 +67,8 @@ _noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8
 class Asker:
     """Sends pictures whose frame_id says what is to happen to them."""
 
-    def __init__(self, probe, process):
-        self._probe, self.process = probe, process
+    def __init__(self, probe, process, no_start):
+        self._probe, self.process, self.no_start = probe, process, no_start
         self.answers = probe.subscribe(PointCloud2, '/pose_node/keypoints')
         self.diagnostics = probe.subscribe(DiagnosticArray, '/diagnostics')
         self.images = probe.publisher(Image, '/image', 10, subscribers=1)
@@ -87,7 +100,7 @@ def asker(ros_domain, node_process, probe, weights, tmp_path_factory):
               'max_age_ms': 0.0}
     with node_process(script, params=params, env=ros_domain) as process:
         process.wait_for_log('active: /image')
-        yield Asker(probe, process)
+        yield Asker(probe, process, script.with_name('no_start'))
 
 
 @pytest.mark.parametrize('name', ['KeyError', 'IndexError', 'TypeError', 'AttributeError',
@@ -147,3 +160,20 @@ def test_disabled_nothing_comes_after_the_markers_are_taken_away(asker, probe):
     assert probe.call(SetBool, '/pose_node/enable', SetBool.Request(data=True)).success
     probe.wait_for_subscribers(asker.images)
     asker.answered(asker.send())
+
+
+def test_a_transition_that_raises_is_told_and_can_be_tried_again(asker, probe):
+    asker.no_start.touch()
+    assert probe.change_state('/pose_node', Transition.TRANSITION_DEACTIVATE)
+    assert not probe.change_state('/pose_node', Transition.TRANSITION_ACTIVATE)
+    assert probe.state_of('/pose_node') == 'unconfigured'
+    asker.process.wait_for_log('on_activate: RuntimeError: the start is made to fail')
+    status = asker.diagnosed(lambda s: 'a transition out of' in s.message)
+    assert status.level == DiagnosticStatus.ERROR and 'configure the node again' in status.message
+    assert {entry.key: entry.value for entry in status.values}['faults'] == 'transition_failed'
+    asker.no_start.unlink()
+    assert probe.change_state('/pose_node', Transition.TRANSITION_CONFIGURE)
+    assert probe.change_state('/pose_node', Transition.TRANSITION_ACTIVATE)
+    probe.wait_for_subscribers(asker.images)
+    asker.answered(asker.send())
+    asker.diagnosed(lambda s: 'a transition out of' not in s.message)

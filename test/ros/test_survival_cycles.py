@@ -1,5 +1,6 @@
 """pose_node through clocks that stop, lifecycles without end and places that can't be written."""
 
+import os
 from pathlib import Path
 import re
 import time
@@ -15,8 +16,9 @@ from infant_pose_ros.ros.images import encode_image
 POSE_NODE = 'infant_pose_ros.nodes.pose_node'
 CYCLE = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE,
          Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
-#: A hundred take minutes; what stays behind shows in a few, as it is there every time.
-NUM_CYCLES = 6
+#: A hundred take minutes (INFANT_POSE_CYCLES=100); what stays behind shows in a few, as it is there
+#: every time.
+NUM_CYCLES = int(os.environ.get('INFANT_POSE_CYCLES', '6'))
 #: After so many, everything that is only made once is there.
 NUM_WARM_UP = 2
 #: Networks that stay would add 90 MB with every cycle: 360 MB.
@@ -85,6 +87,7 @@ def test_lifecycles_leave_nothing_behind(ros_domain, node_process, probe, weight
             if index == NUM_WARM_UP - 1:
                 before = _size(process)
         after = _size(process)
+        print(f'{NUM_CYCLES} cycles, (threads, files, MB): {before} > {after}')
         assert after[0] <= before[0], 'threads'
         assert after[1] <= before[1] + 2, 'open files'
         assert after[2] <= before[2] + GROWTH_MAX_MB, 'memory'
