@@ -166,6 +166,17 @@ def _make_and_spin(makers: Sequence[Callable[[], Node]], asked: Future) -> int:
     return 0
 
 
+def _spin(executor: SingleThreadedExecutor, asked: Future) -> None:
+    """Spin until the future is done, which wakes the executor.
+
+    rclpy's own `spin_until_future_complete` notices that with the next message only (Humble), or
+    keeps 250 bytes for every callback as long as the future is not done (Jazzy before 7.1.8).
+    """
+    asked.add_done_callback(lambda _: executor.create_task(lambda: None))
+    while executor.context.ok() and not asked.done():
+        executor.spin_once()
+
+
 def _spin_all(executors: Sequence[SingleThreadedExecutor], asked: Future) -> None:
     """Spin the first executor here and each other one on a thread, until they are to end."""
     def end(_=None) -> None:
@@ -173,12 +184,11 @@ def _spin_all(executors: Sequence[SingleThreadedExecutor], asked: Future) -> Non
             asked.set_result(None)
 
     with ThreadPoolExecutor(len(executors), 'node') as pool:
-        spinning = [pool.submit(executor.spin_until_future_complete, asked)
-                    for executor in executors[1:]]
+        spinning = [pool.submit(_spin, executor, asked) for executor in executors[1:]]
         for one in spinning:
             one.add_done_callback(end)      # what ends one node, ends all
         try:
-            executors[0].spin_until_future_complete(asked)
+            _spin(executors[0], asked)
         finally:
             end()
     for one in spinning:
