@@ -7,6 +7,7 @@ import functools
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
@@ -58,6 +59,7 @@ class PoseNode(LifecycleNode):
 
     def __init__(self):
         super().__init__('pose_node')
+        self._refuse_impossible_transitions()
         self._settings = settings = declare_camera_settings(self)
         self._phase, self._problem = 'unconfigured', None
         self._num_restarts, self._restarted_s = 0, -float('inf')
@@ -101,6 +103,8 @@ class PoseNode(LifecycleNode):
     @_logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start the worker."""
+        if self._engine.is_stuck:
+            return self._refused('activated')
         super().on_activate(state)
         inputs = self._engine.start()
         self._phase = 'active'
@@ -119,6 +123,8 @@ class PoseNode(LifecycleNode):
     @_logged
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the models and the publishers."""
+        if self._engine.is_stuck:
+            return self._refused('cleaned up')
         self._engine.release()
         self._phase = 'unconfigured'
         return SUCCESS
@@ -139,6 +145,28 @@ class PoseNode(LifecycleNode):
         self._engine.release()
         self._phase = 'unconfigured'
         return SUCCESS
+
+    def _refused(self, what: str) -> TransitionCallbackReturn:
+        self.get_logger().error(f'can not be {what} while a frame is still being worked on: try '
+                                'again once it ended, or start the node again')
+        return FAILURE
+
+    def _refuse_impossible_transitions(self) -> None:
+        """Answer no where the state has no such transition.
+
+        In Humble and Jazzy rclpy raises in the service's callback, which would end the node.
+        """
+        change_state = self._service_change_state.callback
+
+        def answered(request: ChangeState.Request, response: ChangeState.Response
+                     ) -> ChangeState.Response:
+            with Attempt() as attempt:
+                return change_state(request, response)
+            self.get_logger().error(f'no such transition now: {attempt.reason}')
+            response.success = False
+            return response
+
+        self._service_change_state.callback = answered
 
     def close(self) -> None:
         """Stop and free everything; the node is about to be destroyed."""

@@ -12,13 +12,13 @@ from std_msgs.msg import Header
 
 from infant_pose_ros.codecs.depth_messages import decode_depth
 from infant_pose_ros.config import PoseNodeSettings
-from infant_pose_ros.errors import EncodingError, InvalidInputError
+from infant_pose_ros.errors import EncodingError, InfantPoseError, InvalidInputError
 from infant_pose_ros.filtering.scale import known_scale
 from infant_pose_ros.geometry.depth import checked_depth
 from infant_pose_ros.ros.attempt import surviving
 from infant_pose_ros.ros.camera_health import CameraHealth
 from infant_pose_ros.ros.camera_memory import CameraMemory
-from infant_pose_ros.ros.cameras import TransportWatch
+from infant_pose_ros.ros.cameras import OVERDUE_S, TransportWatch
 from infant_pose_ros.ros.diagnostics import frame_values
 from infant_pose_ros.ros.faults import DepthStatus, Fault, output_faults, Severity
 from infant_pose_ros.ros.frame import Frame, InHand
@@ -86,6 +86,7 @@ class CameraStream:
             SettingsError: a QoS override is none that exists.
         """
         settings, self._description = self._settings, description
+        self._camera = CameraMemory()       # another camera may be there by now
         every, kinds = settings.deterministic, {}
         self._outputs = PoseOutputs(self._node, self.name, self._prefix)
         self._input = ImageInput(
@@ -259,7 +260,13 @@ class CameraStream:
         return CameraFrame(image_rgb, stamp_s, frame.camera, self.name, depth_m)
 
     def publish(self, frame: Frame, result: FrameResult) -> None:
-        """Send out the answer to a frame that was taken up, and count it."""
+        """Send out the answer to a frame that was taken up, and count it.
+
+        Raises:
+            InfantPoseError: the camera was deactivated meanwhile: nobody would get it.
+        """
+        if self._worker is None:
+            raise InfantPoseError('the node was deactivated while the frame was being worked on')
         begun_s = time.perf_counter()
         self._space.now = Space.of(result, frame.camera is not None)
         self.tell_space()
@@ -347,6 +354,9 @@ class CameraStream:
 
     def faults(self, now_s: float) -> list[Fault]:
         """What is wrong with a camera that is to be worked on."""
+        since_image_s = self.health.counters.snapshot(now_s).since_image_s
+        if since_image_s is not None and since_image_s > OVERDUE_S:
+            self.health.counters.lost(now_s, self._transport_watch.saw_none())
         found = list(output_faults(self._outputs.unheard()))
         if self._num_skipped:
             found.append(Fault(

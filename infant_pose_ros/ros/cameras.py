@@ -18,6 +18,8 @@ RESTART_NS = 500_000_000
 #: Stamps remembered that lie so far behind the images; where so many images have come since, and
 #: stamps still go forward, it was no new start.
 MAX_BEHIND, BEHIND_IMAGES = 32, 3
+#: Without an image for so long, s, those that were overtaken by the last one never come.
+OVERDUE_S = 1.0
 
 
 def encode_camera_info(camera: Camera, header: Header) -> CameraInfo:
@@ -91,6 +93,14 @@ class TransportWatch:
         later = [waiting for waiting in self._waiting if waiting > stamp_ns]
         self._waiting.clear()
         self._waiting.extend(later)
+        return lost
+
+    def saw_none(self) -> int:
+        """No image has come for `OVERDUE_S`: the number of pictures that the last one overtook, so
+        that none will prove them lost.
+        """
+        lost = len(self._late)
+        self._late.clear()
         return lost
 
     def _overtaken(self, stamp_ns: int) -> int:

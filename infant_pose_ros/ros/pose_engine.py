@@ -16,8 +16,8 @@ from infant_pose_ros.ros.worker import FairWorker
 
 #: Deterministic mode: pictures of all cameras that may wait to be answered, bytes.
 BUDGET_BYTES = 256_000_000
-#: How long the frames in work may take to end, s.
-STOP_S = 10.0
+#: How long the frames in work may take to end, s; the node does nothing else meanwhile.
+STOP_S = 5.0
 
 
 class PoseEngine:
@@ -53,6 +53,13 @@ class PoseEngine:
     def is_loaded(self) -> bool:
         """Whether there is a pipeline."""
         return self._pipeline is not None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether frames are in work though it was stopped: the pipeline is theirs until they end,
+        if they ever do.
+        """
+        return not self._is_working and self._worker.is_busy
 
     def load(self) -> None:
         """Load the models and try them out.
@@ -91,7 +98,9 @@ class PoseEngine:
         self._is_working = False
         if self._worker.settle(timeout_s):
             return True
-        self._node.get_logger().warning(f'a frame is still being worked on after {timeout_s:g} s')
+        self._node.get_logger().warning(
+            f'a frame is still being worked on after {timeout_s:g} s: until it ends, the node can '
+            'neither be activated nor cleaned up; start it again if it never does')
         return False
 
     def close(self, timeout_s: float) -> None:
@@ -100,10 +109,10 @@ class PoseEngine:
             self.release()
 
     def release(self) -> None:
-        """Free the models and the publishers."""
+        """Free the models and the publishers; models that a frame is stuck in are left to it."""
         for stream in self.streams.values():
             stream.release()
-        if self._pipeline is not None:
+        if self._pipeline is not None and not self.is_stuck:
             self._pipeline.close()
         self._pipeline = None
 
@@ -187,7 +196,7 @@ class PoseEngine:
             if attempt.error is not None and self._node.context.ok():
                 self._node.get_logger().error(f'between two frames: {attempt.reason}')
 
-        if self._is_working:
+        if self._is_working or self._worker.is_busy:
             self._worker.call(guarded)
         else:
             task()

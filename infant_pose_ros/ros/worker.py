@@ -50,6 +50,11 @@ class FairWorker(Generic[Item]):
         """Whether the thread runs; false also when `handle` raised."""
         return self._thread.is_alive()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a round or a task is in work."""
+        return self._is_busy
+
     def offer(self, source: Hashable, item: Item) -> None:
         """Hand over an item; the one of this source that still waited is dropped, unless all are
         kept. Never blocks for long.

@@ -105,6 +105,16 @@ def test_late_camera_info_counts_only_without_its_image():
     assert watch.saw_image(166 * MS) == 0
 
 
+def test_what_the_last_image_overtook_is_lost_without_another_one():
+    watch = TransportWatch()
+    watch.saw_image(0)
+    watch.saw_image(100 * MS)
+    for stamp in (33, 66, 100, 133):        # 133 may still come
+        watch.saw_camera_info(stamp * MS)
+    assert watch.saw_none() == 2 and watch.saw_none() == 0
+    assert watch.saw_image(133 * MS) == 0
+
+
 def test_before_the_first_image_nothing_is_lost():
     watch = TransportWatch()
     watch.saw_camera_info(0)
