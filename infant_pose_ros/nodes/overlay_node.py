@@ -48,7 +48,7 @@ class OverlayNode(Node):
         self._settings = declare_settings(self, OverlayNodeSettings)
         self._painter = OverlayPainter(self._settings)
         self._rate, self._watch = RateMeter(), OverlayWatch(time.monotonic())
-        self._raw_subscription = None
+        self._raw_subscription = self._matcher = None
         self._publisher = ImagePublisher(self, '~/image')
         self._follow_raw()
         self.create_subscription(
@@ -78,6 +78,8 @@ class OverlayNode(Node):
         elif self._raw_subscription is not None:
             self.destroy_subscription(self._raw_subscription)
             self._raw_subscription = None
+        if self._matcher is not None:
+            self._matcher.give_up()
         self._matcher = StampMatcher(topics, self._settings.max_wait_frames, self._given_up)
 
     def _given_up(self, parts: dict[str, Any]) -> None:
@@ -85,15 +87,17 @@ class OverlayNode(Node):
             self._watch.given_up(time.monotonic())
 
     def _add(self, topic: str, message: Image | CompressedImage | PointCloud2) -> None:
-        now_s = time.monotonic()
+        now_s, stamp_ns = time.monotonic(), stamp_to_ns(message.header.stamp)
         if topic == 'image':
-            self._watch.picture_came(now_s)
+            self._watch.picture_came(now_s, is_stamped=stamp_ns != 0)
         elif topic == 'keypoints':
             self._watch.keypoints_came(now_s)
-        parts = self._matcher.add(topic, stamp_to_ns(message.header.stamp), message)
+        if stamp_ns == 0:
+            return      # whose answer it is can not be told
+        parts = self._matcher.add(topic, stamp_ns, message)
         if parts is None:
             return
-        rate_hz = self._rate.tick(stamp_to_ns(message.header.stamp))
+        rate_hz = self._rate.tick(stamp_ns)
         try:
             if self._publisher.get_subscription_count():
                 self._publisher.publish(self._draw(parts, rate_hz))

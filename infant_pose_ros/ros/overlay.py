@@ -16,8 +16,9 @@ class StampMatcher:
     """Brings together messages of several topics that carry one stamp.
 
     Each topic comes in order, so a complete set shows that whatever began to wait before it
-    will never be complete: it is left out. Stamps are compared for equality only, so that they
-    may jump (a bag that loops).
+    will never be complete: it is left out. So is a message for which another one of its topic
+    comes with the same stamp. Stamps are compared for equality only, so that they may jump (a bag
+    that loops).
 
     Args:
         topics: the names that make a set complete.
@@ -35,6 +36,8 @@ class StampMatcher:
     def add(self, topic: str, stamp_ns: int, message: Any) -> dict[str, Any] | None:
         """Note a message; the complete set by topic if this was its last part, else None."""
         parts = self._waiting.setdefault(stamp_ns, {})
+        if topic in parts:
+            self._on_given_up({topic: parts[topic]})
         parts[topic] = message
         if parts.keys() == self._topics:
             for waiting_ns in list(self._waiting):
@@ -47,6 +50,11 @@ class StampMatcher:
                 len(self._waiting) > 1 and self._num_bytes() > MAX_WAITING_BYTES):
             self._on_given_up(self._waiting.pop(next(iter(self._waiting))))
         return None
+
+    def give_up(self) -> None:
+        """Leave out all that waits."""
+        while self._waiting:
+            self._on_given_up(self._waiting.pop(next(iter(self._waiting))))
 
     def _num_bytes(self) -> int:
         return sum(len(getattr(message, 'data', ''))

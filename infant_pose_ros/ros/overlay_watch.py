@@ -32,14 +32,20 @@ class OverlayWatch:
         self._counters = FrameCounters()
         self._began_s = self._keypoints_s = now_s
         self._picture_s, self._answered_since_s = -float('inf'), float('inf')
+        self._unstamped_s = -float('inf')
         self._shown: frozenset[str] = frozenset()
 
-    def picture_came(self, now_s: float) -> None:
-        """Note a picture; exactly one of drawn, given_up and failed follows, or it waits."""
+    def picture_came(self, now_s: float, is_stamped: bool = True) -> None:
+        """Note a picture; exactly one of drawn, given_up and failed follows, or it waits. One
+        without a stamp is given up at once.
+        """
         if now_s - self._picture_s > WAIT_S:
             self._keypoints_s = now_s       # nobody could answer a picture that didn't come
         self._picture_s = now_s
         self._counters.arrived(now_s)
+        if not is_stamped:
+            self._unstamped_s = now_s
+            self.given_up(now_s)
 
     def keypoints_came(self, now_s: float) -> None:
         """Note keypoints."""
@@ -86,6 +92,11 @@ class OverlayWatch:
                         f'a picture was left out: {statistics.error}: let its publisher send '
                         'whole messages of a layout that this node knows')
         if not statistics.recent_in:
+            return
+        if now_s - self._unstamped_s < WINDOW_S:
+            yield Fault(Severity.WARN, 'no_stamps',
+                        'pictures carry no stamp, so which keypoints are theirs can not be told, '
+                        'and they are left out: let the driver stamp them')
             return
         waited_s, dropped = now_s - self._keypoints_s, statistics.recent_dropped
         # Not of those that came: who is left out may have waited for longer than is recent.

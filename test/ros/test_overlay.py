@@ -78,3 +78,20 @@ def test_what_is_left_out_is_told():
     for stamp in (3, 4, 5):
         matcher.add('image', stamp, stamp)
     assert left_out == [{'image': 'a'}, {'image': 3}]
+
+
+def test_of_two_messages_with_one_stamp_the_first_is_left_out():
+    left_out = []
+    matcher = StampMatcher(('image', 'keypoints'), 5, left_out.append)
+    assert matcher.add('image', 1, 'a') is None and matcher.add('image', 1, 'b') is None
+    assert left_out == [{'image': 'a'}]
+    assert matcher.add('keypoints', 1, 'k') == {'image': 'b', 'keypoints': 'k'}
+
+
+def test_all_that_waits_can_be_given_up():
+    left_out = []
+    matcher = StampMatcher(('image', 'keypoints'), 5, left_out.append)
+    matcher.add('image', 1, 'a')
+    matcher.add('keypoints', 2, 'b')
+    matcher.give_up()
+    assert left_out == [{'image': 'a'}, {'keypoints': 'b'}] and len(matcher) == 0

@@ -113,3 +113,14 @@ def test_a_picture_that_failed_shows_for_a_while(watch):
     assert 'truncated' in fault.text
     run(watch, 101.0, 6.0)
     assert names(watch, 107.0) == []
+
+
+def test_pictures_without_stamps_are_left_out_and_told(watch):
+    for index in range(105):
+        watch.picture_came(100.0 + 0.1 * index, is_stamped=False)
+        watch.keypoints_came(100.0 + 0.1 * index)
+    (fault,), _, values = report(watch, 110.5)
+    assert fault.name == 'no_stamps' and 'let the driver stamp' in fault.text
+    assert (values['pictures_drawn'], values['pictures_unanswered']) == ('0', '105')
+    run(watch, 111.0, 10.0)
+    assert names(watch, 121.0) == []
