@@ -102,6 +102,8 @@ class CameraNode(Node):
                     self._wait_for_acknowledgement()
             code = 0
         except SOURCE_ERRORS as error:
+            if self._stopped():     # who ends it may have unplugged the webcam, too
+                code = 0
             self._watch.failed(str(error), False)
             self._status.publish()
         except RuntimeError:
@@ -153,7 +155,10 @@ class CameraNode(Node):
             f'{"calibrated" if self._camera else "no calibration"}, on {self._images.topic_name}')
         self._watch.began(due_s)
         while not self._stopped():
+            before = self._watch.count
             for frame in source:
+                if self._stopped():
+                    break
                 if source.is_live and time.monotonic() < due_s - 0.5 * period_s:
                     continue
                 if self._stop.wait(0.0 if source.is_live else max(0.0, due_s - time.monotonic())):
@@ -163,6 +168,8 @@ class CameraNode(Node):
                 self._watch.played(time.monotonic())
             if source.is_live and not self._stopped():
                 raise SourceError(f'source {source.name}: the webcam was closed')
+            if self._watch.count == before and not self._stopped():
+                raise SourceError(f'source {source.name}: it has no picture any more')
             if not self._settings.loop:
                 break
 
