@@ -74,8 +74,7 @@ class PoseNode(LifecycleNode):
         for name, stream in self._engine.streams.items() if settings.has_several else ():
             self._make_services(f'~/{name}', [stream])
         follow_settings(self, lambda: self._settings, self._apply_settings, settings.names)
-        self._unknown = list(
-            unknown_parameter_faults(unknown_parameters(self), settings.names))
+        self._look_for_unknown(has_topics=False)
         if settings.shared.autostart:
             self._autostart_timer = self.create_timer(0.01, self._autostart, clock=self._steady)
 
@@ -107,6 +106,7 @@ class PoseNode(LifecycleNode):
             return self._refused('activated')
         super().on_activate(state)
         inputs = self._engine.start()
+        self._look_for_unknown(has_topics=True)
         self._phase = 'active'
         self.get_logger().info(f'active: {", ".join(inputs)}')
         return SUCCESS
@@ -145,6 +145,11 @@ class PoseNode(LifecycleNode):
         self._engine.release()
         self._phase = 'unconfigured'
         return SUCCESS
+
+    def _look_for_unknown(self, has_topics: bool) -> None:
+        self._unknown = list(unknown_parameter_faults(
+            unknown_parameters(self, has_topics),
+            [*self._settings.names, *self.get_parameters_by_prefix('')]))
 
     def _refused(self, what: str) -> TransitionCallbackReturn:
         self.get_logger().error(f'can not be {what} while a frame is still being worked on: try '

@@ -19,6 +19,7 @@ from infant_pose_ros.ros.faults import (
     InputStatus,
     Severity,
 )
+from infant_pose_ros.ros.pace import Pace
 from infant_pose_ros.ros.stamp_watch import StampWatch
 
 #: What is judged anew with every picture must hold for so long to be a fault, and must be
@@ -30,8 +31,6 @@ WELL_AGAIN = 1.15
 LOOK_PERIOD_S = 0.05
 #: A clock that shows the same time for longer stands still, s.
 CLOCK_STILL_S = 2.0
-#: What was seen of pictures and people is news for this long, s.
-RECENT_S = 2.0
 
 
 class Lasting:
@@ -80,10 +79,9 @@ class CameraHealth:
             self._stamps.restart()
             self._pictures.restart()
             self._look: PictureLook | None = None
-            self._looked_s = -float('inf')
+            self._looks, self._answers = Pace(), Pace()
             self._size_wh: tuple[int, int] | None = None
             self._dark, self._blurred = Lasting(), Lasting()
-            self._answered_s = -float('inf')
             self._infant_s = -float('inf')
             self._clock: tuple[int, float] | None = None
             self._shown: frozenset[str] = frozenset()
@@ -97,9 +95,9 @@ class CameraHealth:
         """Note a (H, W, 3) uint8 picture before it is worked on."""
         with self._lock:
             self._size_wh = image_rgb.shape[1], image_rgb.shape[0]
-            if now_s - self._looked_s < LOOK_PERIOD_S:
+            if now_s - self._looks.last_s < LOOK_PERIOD_S:
                 return
-            self._looked_s = now_s
+            self._looks.tick(now_s)
             look = self._look = self._pictures.look(image_rgb, now_s)
             self._dark.update(_is_low(
                 look.brightness, self._settings.brightness_min, self._dark.is_on), now_s)
@@ -109,9 +107,9 @@ class CameraHealth:
     def answered(self, result, now_s: float) -> None:
         """Note the FrameResult of a frame."""
         with self._lock:
-            if result.infants or now_s - self._answered_s > RECENT_S:
+            if result.infants or not self._answers.is_recent(now_s):
                 self._infant_s = now_s      # or nobody could be seen before
-            self._answered_s = now_s
+            self._answers.tick(now_s)
 
     def faults(self, now_s: float, inputs: InputStatus, depth: DepthStatus | None) -> list[Fault]:
         """What is wrong with the camera now, while the node is active and enabled."""
@@ -125,18 +123,17 @@ class CameraHealth:
 
     def _faults(self, now_s: float, inputs: InputStatus, statistics: FrameStatistics
                 ) -> Iterator[Fault]:
-        settings = self._settings
+        settings, active_for_s = self._settings, now_s - self._active_since_s
         clock = list(self._clock_faults(now_s, inputs))
         yield from clock
-        for fault in input_faults(
-                inputs, statistics, now_s - self._active_since_s, settings.no_image_warn_s):
+        for fault in input_faults(inputs, statistics, active_for_s, settings.no_image_warn_s):
             if not (clock and fault.name == 'no_image'):    # a paused bag sends none
                 yield fault
         yield from frame_faults(
             statistics, settings.max_age_ms, settings.drop_warn_share, self._shown,
-            inputs.tells_lost)
+            inputs.tells_lost, active_for_s)
         yield from self._stamps.faults(now_s)
-        if now_s - self._looked_s < RECENT_S:
+        if self._looks.is_recent(now_s):
             yield from self._picture_faults()
         yield from self._nobody(now_s)
         if inputs.has_camera_info and self._is_scaled(inputs):
@@ -176,7 +173,7 @@ class CameraHealth:
 
     def _nobody(self, now_s: float) -> Iterator[Fault]:
         limit_s = self._settings.no_infant_warn_s
-        if not limit_s or now_s - self._answered_s > RECENT_S:
+        if not limit_s or not self._answers.is_recent(now_s):
             return
         if now_s - self._infant_s > limit_s:
             yield Fault(Severity.WARN, 'no_infant',
@@ -199,7 +196,7 @@ class CameraHealth:
             values = {}
             if self._size_wh is not None:
                 values['picture'] = f'{self._size_wh[0]}x{self._size_wh[1]}'
-            if self._look is not None and now_s - self._looked_s < RECENT_S:
+            if self._look is not None and self._looks.is_recent(now_s):
                 sharp = self._look.sharpness
                 values['brightness'] = f'{self._look.brightness:.0f}'
                 values['sharpness'] = 'unknown' if sharp is None else f'{sharp:.2f}'

@@ -8,10 +8,8 @@ from sensor_msgs.msg import CameraInfo
 
 from infant_pose_ros.errors import InvalidInputError
 from infant_pose_ros.ros.cameras import camera_for_picture, decode_camera_info
+from infant_pose_ros.ros.pace import Pace
 from infant_pose_ros.structures import Camera
-
-#: A CameraInfo is recent for this long, s.
-RECENT_S = 2.0
 
 
 class CameraMemory:
@@ -27,7 +25,7 @@ class CameraMemory:
         self.camera: Camera | None = None
         self.decode_error: str | None = None
         self.fit_error: str | None = None
-        self._came_s = -float('inf')
+        self._pace = Pace()
 
     @property
     def error(self) -> str | None:
@@ -36,12 +34,18 @@ class CameraMemory:
 
     @property
     def arrives(self) -> bool:
-        """Whether any came in the last seconds."""
-        return time.monotonic() - self._came_s < RECENT_S
+        """Whether any came lately, for how often they come."""
+        return self._pace.is_recent(time.monotonic())
+
+    @property
+    def age_s(self) -> float | None:
+        """How long ago the last one came, s; None: none did."""
+        age_s = time.monotonic() - self._pace.last_s
+        return age_s if age_s < float('inf') else None
 
     def take(self, message: CameraInfo) -> None:
         """Keep what a message tells."""
-        self._came_s = time.monotonic()
+        self._pace.tick(time.monotonic())
         try:
             self.camera, self.decode_error = decode_camera_info(message), None
         except InvalidInputError as error:
@@ -49,11 +53,10 @@ class CameraMemory:
 
     def fitted(self, camera: Camera | None, size_wh: tuple[int, int]) -> Camera | None:
         """A camera that was kept earlier, for a picture of `size_wh`; None where none fits."""
-        self.fit_error = None
-        if camera is None:
-            return None
+        fitted = fit_error = None
         try:
-            return camera_for_picture(camera, size_wh)
+            fitted = None if camera is None else camera_for_picture(camera, size_wh)
         except InvalidInputError as error:
-            self.fit_error = str(error)
-            return None
+            fit_error = str(error)
+        self.fit_error = fit_error      # once: another thread reads it
+        return fitted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 import os
 import threading
@@ -13,9 +13,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import numpy as np
 
 from infant_pose_ros.ros.faults import Fault, Severity
+from infant_pose_ros.ros.pace import Pace
 
-#: Rates, ages and milliseconds are taken over this long, s.
-WINDOW_S = 5.0
+#: Rates, ages and milliseconds are taken over this long, s, and over more where little comes in
+#: that time: over so many periods of the images, and of the answers.
+WINDOW_S, IMAGE_PERIODS, ANSWER_PERIODS = 5.0, 15, 3
 _LEVELS = {Severity.OK: DiagnosticStatus.OK, Severity.WARN: DiagnosticStatus.WARN,
            Severity.ERROR: DiagnosticStatus.ERROR}
 
@@ -30,8 +32,10 @@ class FrameStatistics:
 
     Attributes:
         age_ms_p50, age_ms_p95: now minus capture when the result was published; None: unknown.
-        recent_*: frames of the last `WINDOW_S` seconds; recent_in: images that came;
+        window_s: how far back what is recent lies.
+        recent_*: frames of the last `window_s` seconds; recent_in: images that came;
             recent_told_lost: those of recent_lost that the middleware itself told to be lost.
+        in_flight_s: for how long a frame has been in flight; None: none is.
         num_infants: in view; 0 where nothing was answered lately.
         num_refused: people of the last frame who are taken for adults and not told of.
         stale_age_s: age of the last frame that was too old; None: none was.
@@ -48,6 +52,7 @@ class FrameStatistics:
     stale: int = 0
     failed: int = 0
     in_flight: int = 0
+    in_flight_s: float | None = None
     lost_in_transport: int = 0
     input_hz: float = 0.0
     output_hz: float = 0.0
@@ -56,6 +61,7 @@ class FrameStatistics:
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     num_infants: int = 0
     num_refused: int = 0
+    window_s: float = WINDOW_S
     recent_in: int = 0
     recent_answered: int = 0
     recent_stale: int = 0
@@ -74,15 +80,13 @@ class FrameStatistics:
 
 
 class _Recent:
-    """Values of the last `WINDOW_S` seconds with their times."""
+    """Values of the last `window_s()` seconds with their times."""
 
-    def __init__(self):
+    def __init__(self, window_s: Callable[[], float]):
         self._entries: deque[tuple[float, object]] = deque()
-        self._first_s: float | None = None
+        self._window_s = window_s
 
     def add(self, now_s: float, value=1) -> None:
-        if self._first_s is None:
-            self._first_s = now_s
         self._entries.append((now_s, value))
         self._forget(now_s)
 
@@ -91,16 +95,16 @@ class _Recent:
         return [value for _, value in self._entries]
 
     def rate_hz(self, now_s: float) -> float:
+        """Steps between the values over their time, less once the next one is overdue."""
         count = len(self.values(now_s))
-        if self._first_s is None or count == 0:
+        if count < 2 or self._entries[-1][0] == self._entries[0][0]:
             return 0.0
-        elapsed_s = now_s - self._first_s
-        if elapsed_s >= WINDOW_S:
-            return count / WINDOW_S
-        return (count - 1) / elapsed_s if elapsed_s > 0.0 else 0.0
+        first_s, last_s = self._entries[0][0], self._entries[-1][0]
+        return min((count - 1) / (last_s - first_s), count / (now_s - first_s))
 
     def _forget(self, now_s: float) -> None:
-        while self._entries and self._entries[0][0] < now_s - WINDOW_S:
+        begin_s = now_s - self._window_s()
+        while self._entries and self._entries[0][0] < begin_s:
             self._entries.popleft()
 
 
@@ -114,19 +118,22 @@ class FrameCounters:
         self._lock = threading.Lock()
         self._totals = dict.fromkeys(
             ('frames_in', 'answered', 'dropped', 'stale', 'failed', 'lost_in_transport'), 0)
-        self._in, self._out, self._lost, self._stale = _Recent(), _Recent(), _Recent(), _Recent()
-        self._dropped, self._told_lost = _Recent(), _Recent()
+        self._images, self._answers = Pace(), Pace()
+        self._in, self._out, self._lost, self._stale, self._dropped, self._told_lost = (
+            _Recent(self._window_s) for _ in range(6))
+        self._begun_s = 0.0
         self._num_infants = self._num_refused = 0
         self._image_s: float | None = None
         self._stale_age_s: float | None = None
         self._error: tuple[float, str] | None = None
         self._depth_error: str | None = None
         self._num_depth = {True: 0, False: 0}
-        self._depth = {True: _Recent(), False: _Recent()}
+        self._depth = {True: _Recent(self._window_s), False: _Recent(self._window_s)}
 
     def arrived(self, now_s: float) -> None:
         """An image came."""
         with self._lock:
+            self._images.tick(now_s)
             self._in.add(now_s)
             self._image_s = now_s
 
@@ -137,9 +144,13 @@ class FrameCounters:
             self._totals['dropped'] += 1
             self._dropped.add(time.monotonic() if now_s is None else now_s)
 
-    def begun(self) -> None:
-        """The worker took up an image: exactly one of answered, stale, failed must follow."""
+    def begun(self, now_s: float | None = None) -> None:
+        """The worker took up an image: exactly one of answered, stale, failed must follow; left
+        out, `now_s` is `time.monotonic()`.
+        """
         with self._lock:
+            if not self._in_flight():
+                self._begun_s = time.monotonic() if now_s is None else now_s
             self._totals['frames_in'] += 1
 
     def stale(self, now_s: float, age_s: float) -> None:
@@ -158,8 +169,7 @@ class FrameCounters:
     def abandoned(self, now_s: float) -> None:
         """Whoever worked on the images in flight ended: they failed."""
         with self._lock:
-            left = self._totals['frames_in'] - sum(
-                self._totals[name] for name in ('answered', 'dropped', 'stale', 'failed'))
+            left = self._in_flight()
             if left:
                 self._totals['failed'] += left
                 self._error = (now_s, 'the worker ended')
@@ -176,6 +186,7 @@ class FrameCounters:
         """The answer was published; `age_ms` None where the stamps tell no age."""
         with self._lock:
             self._totals['answered'] += 1
+            self._answers.tick(now_s)
             self._out.add(now_s, (age_ms, dict(stage_ms)))
             self._num_infants, self._num_refused = num_infants, num_refused
 
@@ -191,17 +202,27 @@ class FrameCounters:
         with self._lock:
             self._told_lost.add(now_s, count)
 
+    def _window_s(self) -> float:
+        return max(WINDOW_S, IMAGE_PERIODS * self._images.period_s,
+                   ANSWER_PERIODS * self._answers.period_s)
+
+    def _in_flight(self) -> int:
+        return self._totals['frames_in'] - sum(
+            self._totals[name] for name in ('answered', 'dropped', 'stale', 'failed'))
+
     def snapshot(self, now_s: float) -> FrameStatistics:
-        """The counters and the last `WINDOW_S` seconds."""
+        """The counters, and what is recent."""
         with self._lock:
             totals = self._totals
             outputs = self._out.values(now_s)
             ages = [age for age, _ in outputs if age is not None]
             p50, p95 = np.percentile(ages, (50, 95)).tolist() if ages else (None, None)
-            in_flight = totals['frames_in'] - sum(
-                totals[name] for name in ('answered', 'dropped', 'stale', 'failed'))
+            in_flight = self._in_flight()
             return FrameStatistics(
-                **totals, in_flight=in_flight, input_hz=self._in.rate_hz(now_s),
+                **totals, in_flight=in_flight,
+                in_flight_s=now_s - self._begun_s if in_flight else None,
+                window_s=self._window_s(),
+                input_hz=self._in.rate_hz(now_s),
                 output_hz=self._out.rate_hz(now_s), age_ms_p50=p50, age_ms_p95=p95,
                 stage_ms=_mean_stages([stages for _, stages in outputs]),
                 num_infants=self._num_infants if outputs else 0,

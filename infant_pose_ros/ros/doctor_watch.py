@@ -39,6 +39,7 @@ from infant_pose_ros.ros.doctor_facts import (
     Stream,
     TopicFacts,
 )
+from infant_pose_ros.ros.graph import publishers_of, subscriptions_of
 from infant_pose_ros.ros.qos import agreed_reliability, diagnostics_qos, image_qos
 
 #: How long DDS gets to find the others before the graph is read, s.
@@ -193,8 +194,8 @@ class GraphWatch:
                 for name, types in self._node.get_topic_names_and_types()}
 
     def _topic(self, name: str, types: Iterable[str]) -> TopicFacts:
-        publishers = self._others(self._node.get_publishers_info_by_topic(name))
-        subscriptions = self._others(self._node.get_subscriptions_info_by_topic(name))
+        publishers = self._others(publishers_of(self._node, name))
+        subscriptions = self._others(subscriptions_of(self._node, name))
         mismatches = []
         for publisher in publishers:
             for subscription in subscriptions:

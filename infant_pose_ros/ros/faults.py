@@ -12,6 +12,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from infant_pose_ros.errors import CheckpointError
+from infant_pose_ros.ros.pace import RECENT_S
 
 if TYPE_CHECKING:
     from infant_pose_ros.ros.diagnostics import FrameStatistics
@@ -26,6 +27,8 @@ OVER_SHARE = 0.5
 FEW_LATE = 3
 #: The same of frames without a depth picture, where depth is asked for.
 WITHOUT_DEPTH_SHARE = 0.10
+#: A frame is worked on for so long at most, and images come for so long without an answer, s.
+STUCK_S = 5.0
 #: So many images must have come lately before their dropping tells anything.
 FEW_FRAMES = 10
 #: Frames older than this come from another clock rather than from a slow machine, s.
@@ -75,7 +78,8 @@ class InputStatus:
             where there is none.
         other_topics: topics that carry images and have publishers, with their transport.
         camera_info_topic: resolved. has_camera_info: whether a usable one came.
-        camera_info_arrives: whether any came in the last seconds.
+        camera_info_arrives: whether any came lately. camera_info_age_s: how long ago the last one
+            came; None: none did, or nobody asks.
         camera_error: why the last CameraInfo can't be used at all.
         camera_misfit: why it can't be used for the last picture.
         camera_size_wh: the resolution that it is for; None: none is known.
@@ -92,6 +96,7 @@ class InputStatus:
     camera_info_topic: str = '/camera_info'
     has_camera_info: bool = False
     camera_info_arrives: bool = False
+    camera_info_age_s: float | None = None
     camera_error: str | None = None
     camera_misfit: str | None = None
     camera_size_wh: tuple[int, int] | None = None
@@ -132,6 +137,18 @@ def input_faults(inputs: InputStatus, statistics: FrameStatistics, active_for_s:
         yield Fault(Severity.WARN, 'no_camera_info',
                     f'no CameraInfo on {inputs.camera_info_topic}: 3D is relative to the pelvis; '
                     'publish one, or remap camera_info')
+    if _has_old_camera_info(inputs, statistics):
+        yield Fault(Severity.OK, 'camera_info_stopped',
+                    f'no CameraInfo on {inputs.camera_info_topic} for '
+                    f'{inputs.camera_info_age_s:.0f} s though images come, and the last one stays '
+                    'in use: where the camera was exchanged, let the new one publish its own')
+
+
+def _has_old_camera_info(inputs: InputStatus, statistics: FrameStatistics) -> bool:
+    """Whether images went on to come after the last CameraInfo."""
+    age_s, since_image_s = inputs.camera_info_age_s, statistics.since_image_s
+    return (inputs.has_camera_info and not inputs.camera_info_arrives and age_s is not None
+            and since_image_s is not None and age_s - since_image_s > RECENT_S)
 
 
 def _no_image(inputs: InputStatus, what: str) -> Fault:
@@ -173,12 +190,14 @@ def nearest(topic: str, others: Iterable[tuple[str, str]]) -> list[tuple[str, st
 
 
 def frame_faults(statistics: FrameStatistics, max_age_ms: float, drop_warn_share: float = 1.0,
-                 shown: Set[str] = frozenset(), tells_lost: bool = False) -> Iterator[Fault]:
+                 shown: Set[str] = frozenset(), tells_lost: bool = False,
+                 active_for_s: float = float('inf')) -> Iterator[Fault]:
     """Frames that failed, came too late, got lost or were replaced unseen; refusals.
 
     Args:
         shown: names of the faults that are shown already; they are over at half their limit.
         tells_lost: whether the middleware tells of images that got lost.
+        active_for_s: for how long frames could have been answered.
     """
     if statistics.since_error_s is not None and statistics.since_error_s < ERROR_SHOWN_S:
         yield failed_frame(statistics.error)
@@ -191,21 +210,41 @@ def frame_faults(statistics: FrameStatistics, max_age_ms: float, drop_warn_share
     if statistics.recent_lost >= FEW_LATE and statistics.recent_lost > (
             _limit(LOST_SHARE, 'lost_in_transport', shown) * sent):
         yield _lost(statistics, sent, tells_lost)
-    dropped, came = statistics.recent_dropped, statistics.recent_in
-    if came >= FEW_FRAMES and dropped > _limit(drop_warn_share, 'falling_behind', shown) * came:
-        yield Fault(Severity.WARN, 'falling_behind',
-                    f'{dropped} of {came} recent images were replaced unseen by newer ones, '
-                    f'{statistics.input_hz:.1f} a second come and {statistics.output_hz:.1f} '
-                    'are answered: lower the rate of the camera, raise detect_every, lower '
-                    'max_infants, or use a GPU')
+    if statistics.in_flight_s is not None and statistics.in_flight_s > STUCK_S:
+        yield _stuck(statistics.in_flight_s)
+    elif statistics.recent_in >= FEW_FRAMES and statistics.recent_dropped > (
+            _limit(drop_warn_share, 'falling_behind', shown) * statistics.recent_in):
+        yield _falling_behind(statistics, active_for_s)
     if statistics.num_refused:      # where an infant is told of as well, all is as it should be
         yield Fault(Severity.OK if statistics.num_infants else Severity.WARN, 'adults_refused',
                     f'{statistics.num_refused} in view not told of, taken for adults: if one is '
                     "an infant, lower infant_score_min, or set adult_policy to 'prefer' or 'off'")
 
 
+def _stuck(in_flight_s: float) -> Fault:
+    return Fault(Severity.ERROR, 'worker_stuck',
+                 f'a frame has been worked on for {in_flight_s:.0f} s, and none is answered '
+                 'meanwhile: see whether the GPU hangs (nvidia-smi, dmesg) or memory is short, '
+                 'and start the node again')
+
+
+def _falling_behind(statistics: FrameStatistics, active_for_s: float) -> Fault:
+    is_answering = statistics.recent_answered or active_for_s <= STUCK_S
+    return Fault(Severity.WARN if is_answering else Severity.ERROR, 'falling_behind',
+                 f'{statistics.recent_dropped} of {statistics.recent_in} recent images were '
+                 f'replaced unseen by newer ones, {statistics.input_hz:.1f} a second come and '
+                 f'{statistics.output_hz:.1f} are answered: lower the rate of the camera, raise '
+                 'detect_every, lower max_infants, or use a GPU')
+
+
 def _lost(statistics: FrameStatistics, sent: int, tells_lost: bool) -> Fault:
     lost, told = statistics.recent_lost, statistics.recent_told_lost
+    if tells_lost and statistics.recent_in and not (told or statistics.recent_dropped):
+        return Fault(Severity.WARN, 'camera_info_more_often',
+                     f'{lost} of {sent} recent CameraInfos came without their image, though the '
+                     'middleware lost none: where images are throttled on purpose, throttle '
+                     'CameraInfo alike; else this machine is too busy to take each one: lower the '
+                     'rate or the resolution of the camera')
     what = f'{lost} of {sent} recent images '
     on_the_way = f'let the camera publish reliable, or {_PROFILE}'
     if not tells_lost:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from typing import Any
 
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, ReliabilityPolicy
@@ -13,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.ros.attempt import surviving
+from infant_pose_ros.ros.graph import publishers_of, subscriptions_of
 from infant_pose_ros.ros.qos import agreed_reliability, checked_overrides, image_qos
 
 try:
@@ -67,7 +69,9 @@ class FollowingSubscription:
     def _overridden(self, reliability: str) -> str:
         name = f'qos_overrides.{self.topic}.subscription.reliability'
         if not self._node.has_parameter(name):
-            self._node.declare_parameter(name, reliability)
+            self._node.declare_parameter(name, reliability, ParameterDescriptor(
+                description=f'Reliability of the subscription to {self.topic}.', read_only=True,
+                additional_constraints=f'one of: {", ".join(RELIABILITIES)}'))
         value = str(self._node.get_parameter(name).value)
         if value not in RELIABILITIES:
             raise SettingsError(
@@ -93,7 +97,7 @@ class FollowingSubscription:
     def offered(self) -> list[ReliabilityPolicy]:
         """Reliability of each publisher."""
         return [info.qos_profile.reliability
-                for info in self._node.get_publishers_info_by_topic(self.topic)]
+                for info in publishers_of(self._node, self.topic)]
 
     def _subscribe(self) -> None:
         with checked_overrides(self.topic, 'subscription'):
@@ -199,7 +203,7 @@ class ImageInput:
     def listeners(self) -> set[tuple[str, str]]:
         """Namespace and name of the nodes that subscribe to the images, this one too."""
         return {(info.node_namespace, info.node_name)
-                for info in self._node.get_subscriptions_info_by_topic(self.topic)}
+                for info in subscriptions_of(self._node, self.topic)}
 
     def num_incompatible(self, offered: list[ReliabilityPolicy]) -> int:
         """How many of these publishers offer less than the subscription asks for."""
@@ -218,6 +222,6 @@ class ImageInput:
             transports = [_TRANSPORTS[name] for name in types if name in _TRANSPORTS]
             if transports and any(
                     (info.node_namespace, info.node_name) not in left_out
-                    for info in self._node.get_publishers_info_by_topic(topic)):
+                    for info in publishers_of(self._node, topic)):
                 found.append((topic, transports[0]))
         return found

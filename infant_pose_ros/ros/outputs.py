@@ -13,6 +13,7 @@ from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Header, String
 from visualization_msgs.msg import MarkerArray
 
+from infant_pose_ros.ros.graph import publishers_of, subscriptions_of
 from infant_pose_ros.ros.keypoints import encode_keypoints
 from infant_pose_ros.ros.markers import MarkerEncoder
 from infant_pose_ros.ros.poses import encode_poses, JointStateEncoder
@@ -89,7 +90,7 @@ class PoseOutputs:
         """Subscribers whose QoS can't be met: the topic, their node, and what doesn't fit."""
         for publisher in self._all:
             topic, ours = publisher.topic_name, self._offered(publisher.topic_name)
-            for info in self._node.get_subscriptions_info_by_topic(topic) if ours else ():
+            for info in subscriptions_of(self._node, topic) if ours else ():
                 fit, reason = qos_check_compatible(ours, info.qos_profile)
                 if fit == QoSCompatibility.ERROR:
                     yield topic, info.node_name, _in_short(reason)
@@ -97,14 +98,14 @@ class PoseOutputs:
     def listeners(self) -> set[tuple[str, str]]:
         """Namespace and name of the nodes that subscribe to the keypoints."""
         return {(info.node_namespace, info.node_name) for info in
-                self._node.get_subscriptions_info_by_topic(self._keypoints.topic_name)}
+                subscriptions_of(self._node, self._keypoints.topic_name)}
 
     def _offered(self, topic: str) -> QoSProfile | None:
         """What this node offers, as the graph has it: there, no deadline is an endless one, and
         not 0 s as in a publisher's own profile; None while the graph has nothing.
         """
         own = (self._node.get_name(), self._node.get_namespace())
-        return next((info.qos_profile for info in self._node.get_publishers_info_by_topic(topic)
+        return next((info.qos_profile for info in publishers_of(self._node, topic)
                      if (info.node_name, info.node_namespace) == own), None)
 
     def reset(self) -> None:

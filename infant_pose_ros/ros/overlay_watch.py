@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infant_pose_ros.ros.diagnostics import FrameCounters, FrameStatistics, WINDOW_S
+from infant_pose_ros.ros.diagnostics import FrameCounters, FrameStatistics
 from infant_pose_ros.ros.faults import (
     ERROR_SHOWN_S,
     Fault,
@@ -14,8 +14,10 @@ from infant_pose_ros.ros.faults import (
     OVER_SHARE,
     Severity,
 )
+from infant_pose_ros.ros.pace import Pace
 
-#: Without an image, or without keypoints while images come, for longer, something is wrong, s.
+#: Without an image, or without keypoints while images come, for longer (or for some of the
+#: images' periods), something is wrong, s.
 WAIT_S = 3.0
 #: The first keypoints of all may take longer, as pose_node loads its models, s.
 FIRST_WAIT_S = 10.0
@@ -30,18 +32,18 @@ class OverlayWatch:
 
     def __init__(self, now_s: float):
         self._counters = FrameCounters()
+        self._pictures = Pace()
         self._began_s = self._keypoints_s = now_s
-        self._picture_s, self._answered_since_s = -float('inf'), float('inf')
-        self._unstamped_s = -float('inf')
+        self._answered_since_s, self._unstamped_s = float('inf'), -float('inf')
         self._shown: frozenset[str] = frozenset()
 
     def picture_came(self, now_s: float, is_stamped: bool = True) -> None:
         """Note a picture; exactly one of drawn, given_up and failed follows, or it waits. One
         without a stamp is given up at once.
         """
-        if now_s - self._picture_s > WAIT_S:
+        if not self._pictures.is_recent(now_s, WAIT_S):
             self._keypoints_s = now_s       # nobody could answer a picture that didn't come
-        self._picture_s = now_s
+        self._pictures.tick(now_s)
         self._counters.arrived(now_s)
         if not is_stamped:
             self._unstamped_s = now_s
@@ -49,13 +51,14 @@ class OverlayWatch:
 
     def keypoints_came(self, now_s: float) -> None:
         """Note keypoints."""
-        if now_s - self._keypoints_s > WAIT_S or self._answered_since_s > now_s:
+        if (now_s - self._keypoints_s > self._pictures.recent_s(WAIT_S)
+                or self._answered_since_s > now_s):
             self._answered_since_s = now_s
         self._keypoints_s = now_s
 
     def drawn(self, now_s: float) -> None:
         """A picture was answered, and drawn if anybody looks at it."""
-        self._counters.begun()
+        self._counters.begun(now_s)
         self._counters.answered(now_s, None, {}, 0)
 
     def given_up(self, now_s: float) -> None:
@@ -64,7 +67,7 @@ class OverlayWatch:
 
     def failed(self, now_s: float, error: str) -> None:
         """A picture or its keypoints could not be read."""
-        self._counters.begun()
+        self._counters.begun(now_s)
         self._counters.failed(now_s, error)
 
     def report(self, now_s: float, inputs: InputStatus, keypoints_topic: str,
@@ -86,14 +89,15 @@ class OverlayWatch:
 
     def _faults(self, now_s: float, statistics: FrameStatistics, inputs: InputStatus,
                 keypoints_topic: str, num_keypoints_publishers: int) -> Iterator[Fault]:
-        yield from input_faults(inputs, statistics, now_s - self._began_s, WAIT_S)
+        wait_s = self._pictures.recent_s(WAIT_S)
+        yield from input_faults(inputs, statistics, now_s - self._began_s, wait_s)
         if statistics.since_error_s is not None and statistics.since_error_s < ERROR_SHOWN_S:
             yield Fault(Severity.ERROR, 'picture_failed',
                         f'a picture was left out: {statistics.error}: let its publisher send '
                         'whole messages of a layout that this node knows')
         if not statistics.recent_in:
             return
-        if now_s - self._unstamped_s < WINDOW_S:
+        if now_s - self._unstamped_s < statistics.window_s:
             yield Fault(Severity.WARN, 'no_stamps',
                         'pictures carry no stamp, so which keypoints are theirs can not be told, '
                         'and they are left out: let the driver stamp them')
@@ -102,13 +106,13 @@ class OverlayWatch:
         # Not of those that came: who is left out may have waited for longer than is recent.
         settled = statistics.recent_answered + dropped
         is_first = self._answered_since_s > now_s
-        if waited_s > (FIRST_WAIT_S if is_first else WAIT_S):
+        if waited_s > (max(FIRST_WAIT_S, wait_s) if is_first else wait_s):
             yield Fault(Severity.ERROR, 'no_keypoints',
                         f'no keypoints on {keypoints_topic} for {waited_s:.0f} s: ' + (
                             'their publisher is there: look at its own /diagnostics'
                             if num_keypoints_publishers else
                             'nobody publishes them: start pose_node, or remap keypoints'))
-        elif now_s - self._answered_since_s <= WINDOW_S:
+        elif now_s - self._answered_since_s <= statistics.window_s:
             return      # what waited before is left out now
         elif settled >= FEW_FRAMES and dropped > settled * UNANSWERED_SHARE * (
                 OVER_SHARE if 'pictures_unanswered' in self._shown else 1.0):

@@ -20,8 +20,9 @@ from infant_pose_ros.config import Settings
 from infant_pose_ros.errors import InfantPoseError, SettingsError
 
 SettingsType = TypeVar('SettingsType', bound=Settings)
-#: Parameters that every node may have without being in its settings.
-_FOREIGN_PREFIXES = ('qos_overrides.', 'use_sim_time', 'start_type_description_service')
+#: Parameters that every node may have without being in its settings: rclpy's own, and those that
+#: publishers and subscriptions declare as they are made.
+_FOREIGN, _OF_TOPICS = ('use_sim_time', 'start_type_description_service'), 'qos_overrides.'
 
 
 def descriptor_for(spec: dataclasses.Field, wanted: type) -> ParameterDescriptor:
@@ -62,11 +63,17 @@ def declare_settings(node: Node, settings_type: type[SettingsType]) -> SettingsT
     return settings_type.from_mapping(values)
 
 
-def unknown_parameters(node: Node) -> list[str]:
-    """Names given at the start that no one declared: misspelt, and without effect."""
+def unknown_parameters(node: Node, has_topics: bool = False) -> list[str]:
+    """Names given at the start that no one declared: misspelt, and without effect.
+
+    Args:
+        has_topics: whether all publishers and subscriptions are made: then the QoS overrides that
+            none of them declared have no effect either.
+    """
     given = getattr(node, '_parameter_overrides', {})
     return sorted(name for name in given
-                  if not node.has_parameter(name) and not name.startswith(_FOREIGN_PREFIXES))
+                  if not node.has_parameter(name) and name not in _FOREIGN
+                  and (has_topics or not name.startswith(_OF_TOPICS)))
 
 
 def follow_settings(node: Node, current: Callable[[], SettingsType],

@@ -8,9 +8,9 @@ import threading
 from infant_pose_ros.ros.diagnostics import FrameCounters
 from infant_pose_ros.ros.faults import Fault, Severity
 
-#: A source is slow under this share of the rate that is wanted, after so long, s: the first
-#: picture of a webcam takes its time, and the rate is taken over 5 s.
-SLOW_SHARE, SLOW_AFTER_S = 0.8, 8.0
+#: A source is slow under this share of the rate that is wanted, after so long, s, and so many
+#: periods: the first picture of a webcam takes its time, and the rate is taken over 5 s.
+SLOW_SHARE, SLOW_AFTER_S, SLOW_AFTER_PERIODS = 0.8, 8.0, 3.0
 
 
 class PlayerWatch:
@@ -40,6 +40,7 @@ class PlayerWatch:
         """Pictures are to come from now on."""
         with self._lock:
             self._state, self._began_s, self._error = 'playing', now_s, None
+            self._counters = FrameCounters()    # the time before tells nothing of the rate
 
     def played(self, now_s: float) -> None:
         """A picture was published."""
@@ -86,10 +87,11 @@ class PlayerWatch:
             yield Fault(Severity.OK, 'source_ended',
                         f'end of {self._name}: {self._count} pictures published; set loop to '
                         'begin again at the end')
-        elif (self._state == 'playing' and now_s - self._began_s > SLOW_AFTER_S
-              and rate_hz < SLOW_SHARE * self.wanted_hz):
+        elif (self._state == 'playing' and rate_hz < SLOW_SHARE * self.wanted_hz
+              and now_s - self._began_s > max(
+                  SLOW_AFTER_S, SLOW_AFTER_PERIODS / self.wanted_hz)):
             yield Fault(Severity.WARN, 'source_slow',
-                        f'{self._name} gives {rate_hz:.1f} of {self.wanted_hz:.1f} pictures a '
+                        f'{self._name} gives {rate_hz:.3g} of {self.wanted_hz:.3g} pictures a '
                         'second: lower rate_hz or the resolution, or light the room (a webcam '
                         'in the dark exposes longer)')
         if self._calibration_error is not None:

@@ -11,6 +11,7 @@ from infant_pose_ros.allocator import in_use_mb
 from infant_pose_ros.ros.camera_memory import CameraMemory
 from infant_pose_ros.ros.diagnostics import process_memory_mb
 from infant_pose_ros.ros.faults import InputStatus, MESSAGE_TRANSPORTS
+from infant_pose_ros.ros.graph import publishers_of
 from infant_pose_ros.ros.image_input import ImageInput
 from infant_pose_ros.ros.skeleton_info import describe_space, Space
 
@@ -31,6 +32,7 @@ def input_status(node: Node, images: ImageInput, transport: str, camera: CameraM
         other_topics=tuple(images.image_topics(listeners)),
         camera_info_topic=images.camera_info_topic,
         has_camera_info=known is not None, camera_info_arrives=camera.arrives,
+        camera_info_age_s=camera.age_s,
         camera_error=camera.decode_error, camera_misfit=camera.fit_error,
         camera_size_wh=None if known is None else (known.width, known.height),
         uses_sim_time=bool(node.get_parameter('use_sim_time').value),
@@ -41,7 +43,7 @@ def input_status(node: Node, images: ImageInput, transport: str, camera: CameraM
 
 def other_type(node: Node, topic: str, transport: str) -> str:
     """What all publishers of an image topic send that isn't of this transport; '' else."""
-    types = {info.topic_type for info in node.get_publishers_info_by_topic(topic)}
+    types = {info.topic_type for info in publishers_of(node, topic)}
     fits = any(MESSAGE_TRANSPORTS.get(name) == transport for name in types)
     return min(types) if types and not fits else ''
 

@@ -24,8 +24,8 @@ class StatusPublisher:
     """Publishes one status, on a steady clock: also while simulated time stands still.
 
     Args:
-        node: whose status it is; its parameters are declared. One that was given and is not
-            among them is told as well.
+        node: whose status it is; its parameters are declared, its publishers and subscriptions
+            made. A parameter that was given and that none of them declared is told as well.
         title: what it is about, behind the node's name: 'camera', say.
         hardware_id: the source or camera.
         report: tells what is wrong, a summary where nothing is, and the values, all at a time of
@@ -40,7 +40,7 @@ class StatusPublisher:
         self._lock = threading.Lock()
         self._log = FaultLog(node.get_logger())
         self._unknown = list(unknown_parameter_faults(
-            unknown_parameters(node), node.get_parameters_by_prefix('')))
+            unknown_parameters(node, True), node.get_parameters_by_prefix('')))
         self._publisher = node.create_publisher(
             DiagnosticArray, '/diagnostics', diagnostics_qos())
         node.create_timer(PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))

@@ -194,3 +194,61 @@ def test_depth_is_told_of_where_it_is_asked_for(live):
     life.health.counters.depth(life.now_s, False, None)
     assert life.names() == []
     assert [fault.name for fault in life.faults(DepthStatus('/depth', 0))] == ['no_depth']
+
+
+def seldom(life, seconds, period_s=3, make=picture, infants=()):
+    """A picture every few seconds, answered at once; the names after each second."""
+    told = []
+    for second in range(seconds):
+        life.now_s += 1.0
+        if second % period_s == 0:
+            now_ns = round(life.now_s * NS)
+            life.health.counters.arrived(life.now_s)
+            life.health.message_came(now_ns, now_ns, life.now_s)
+            life.health.picture_decoded(make(), life.now_s)
+            result = life._make_result([])
+            object.__setattr__(result, 'infants', tuple(infants))
+            life.health.answered(result, life.now_s)
+        told.append(life.names())
+    return told
+
+
+def test_nobody_in_view_of_a_camera_of_few_pictures(live):
+    life = live(no_image_warn_s=10.0)
+    told = seldom(life, 40)         # waits anew with the second picture, 4 s after the beginning
+    assert told[:33] == [[]] * 33 and told[34:] == [['no_infant']] * 6
+    assert seldom(life, 3, infants=('one',)) == [[]] * 3
+
+
+def test_a_dark_picture_is_told_of_till_the_next_one(live):
+    life = live(no_image_warn_s=10.0)
+    told = seldom(life, 32, 4, lambda: picture(2, 9), ('one',))
+    assert told[4:] == [['too_dark']] * 28
+    assert 'brightness' in life.health.values(life.now_s)       # 3 s old
+    assert seldom(life, 9, 4, infants=('one',))[-1] == []
+    life.now_s += 12.5                                          # over three periods old
+    assert 'brightness' not in life.health.values(life.now_s)
+
+
+@pytest.mark.parametrize('rate_hz', [1.0, 1.9, 2.1])
+def test_falling_behind_at_few_pictures_a_second_is_told_without_a_break(live, rate_hz):
+    life, told = live(), []
+    for index in range(60):         # every other picture is replaced by the next
+        life.now_s = 100.0 + index / rate_hz
+        life.health.counters.arrived(life.now_s)
+        if index % 2:
+            life.health.counters.dropped(life.now_s)
+        else:
+            life.health.counters.begun(life.now_s)
+            life.health.counters.answered(life.now_s, None, {}, 1)
+        told.append('falling_behind' in life.names())
+    assert told[15:] == [True] * 45
+
+
+def test_a_frame_that_hangs_is_told(live):
+    life = live()
+    life.run(1)
+    life.health.counters.begun(life.now_s)
+    assert life.run(5, answer=False) == [] and life.run(1, answer=False) == ['worker_stuck']
+    life.health.counters.answered(life.now_s, None, {}, 1)
+    assert life.names() == []

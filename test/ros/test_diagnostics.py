@@ -1,3 +1,5 @@
+import time
+
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 import pytest
@@ -119,3 +121,56 @@ def test_frames_with_and_without_depth_are_counted_where_depth_is_used():
     assert statistics.depth_error is None
     values = frame_values(statistics)
     assert (values['frames_with_depth'], values['frames_without_depth']) == ('1', '2')
+
+
+def test_a_camera_slower_than_the_window_has_a_steady_rate():
+    counters, rates = FrameCounters(), []
+    for second in range(100):                       # 0.3 Hz: a picture every 10 s / 3
+        if second % 10 in (0, 4, 7):
+            counters.arrived(float(second))
+        rates.append(counters.snapshot(second + 0.5).input_hz)
+    assert all(rate == pytest.approx(0.3, rel=0.15) for rate in rates[12:])
+    assert counters.snapshot(97.0).window_s == 45.0     # 15 of the median of 4 s, 3 s and 3 s
+    assert counters.snapshot(200.0).input_hz == 0.0
+
+
+def test_few_images_a_second_are_recent_for_longer_and_so_is_what_became_of_them():
+    counters = FrameCounters()
+    for second in range(60):                        # 1 Hz, of which every other one is answered
+        counters.arrived(float(second))
+        if second % 2:
+            counters.dropped(float(second))
+        else:
+            counters.begun(float(second))
+            counters.answered(float(second), None, {}, 0)
+    statistics = counters.snapshot(59.5)            # from 44.5 on
+    assert (statistics.window_s, statistics.recent_in) == (15.0, 15)
+    assert (statistics.recent_dropped, statistics.recent_answered) == (8, 7)
+    assert statistics.output_hz == pytest.approx(0.5)
+
+
+def test_answers_that_take_long_are_counted_over_three_of_their_periods():
+    counters = FrameCounters()
+    for frame in range(1200):                       # 30 Hz, an answer every 4 s
+        counters.arrived(frame / 30.0)
+        if frame % 120 == 0:
+            counters.answered(frame / 30.0, None, {}, 1)
+    statistics = counters.snapshot(39.9)
+    assert statistics.window_s == 12.0 and statistics.recent_answered == 3
+    assert statistics.output_hz == pytest.approx(0.25) and statistics.num_infants == 1
+
+
+def test_how_long_a_frame_has_been_in_work():
+    counters = FrameCounters()
+    assert counters.snapshot(1.0).in_flight_s is None
+    counters.begun(2.0)
+    assert counters.snapshot(9.0).in_flight_s == 7.0
+    counters.begun(8.0)                             # another one, which fails at once
+    counters.failed(8.0, 'garbage')
+    assert counters.snapshot(9.0).in_flight_s == 7.0
+    counters.answered(9.5, None, {}, 0)
+    assert counters.snapshot(10.0).in_flight_s is None
+    counters.begun()
+    assert counters.snapshot(time.monotonic()).in_flight_s < 5.0
+    counters.abandoned(11.0)
+    assert counters.snapshot(12.0).in_flight_s is None

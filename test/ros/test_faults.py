@@ -229,3 +229,51 @@ def test_unknown_parameters_come_with_the_nearest_that_are_known():
     assert fault.text == (
         'parameter detect_evry is not known and has no effect: did you mean detect_every?; '
         'parameter zzz is not known and has no effect: see docs/parameters.md')
+
+
+def test_a_frame_that_is_worked_on_for_too_long():
+    def found(in_flight_s):
+        statistics = FrameStatistics(recent_in=50, recent_dropped=49, in_flight_s=in_flight_s)
+        return [(f.name, f.severity) for f in frame_faults(statistics, 500.0, 0.3)]
+
+    assert found(7.2) == [('worker_stuck', Severity.ERROR)]
+    assert [name for name, _ in found(5.0)] == ['falling_behind']
+    (fault,) = frame_faults(FrameStatistics(in_flight=1, in_flight_s=7.2), 500.0)
+    assert fault.text.startswith('a frame has been worked on for 7 s') and 'nvidia-smi' in (
+        fault.text)
+
+
+@pytest.mark.parametrize('answered, active_for_s, severity', [
+    (1, 60.0, Severity.WARN), (0, 5.1, Severity.ERROR), (0, 5.0, Severity.WARN)])
+def test_falling_behind_is_an_error_where_nothing_is_answered(answered, active_for_s, severity):
+    statistics = FrameStatistics(recent_in=50, recent_dropped=49, recent_answered=answered)
+    (fault,) = frame_faults(statistics, 500.0, 0.3, active_for_s=active_for_s)
+    assert (fault.name, fault.severity) == ('falling_behind', severity)
+
+
+@pytest.mark.parametrize('came, told, dropped, tells_lost, name', [
+    (25, 0, 0, True, 'camera_info_more_often'), (25, 1, 0, True, 'lost_in_transport'),
+    (25, 0, 1, True, 'lost_in_transport'), (25, 0, 0, False, 'lost_in_transport'),
+    (0, 0, 0, True, 'lost_in_transport')])
+def test_images_that_are_throttled_are_not_lost(came, told, dropped, tells_lost, name):
+    statistics = FrameStatistics(recent_in=came, recent_lost=125, recent_told_lost=told,
+                                 recent_dropped=dropped)
+    (fault,) = frame_faults(statistics, 500.0, tells_lost=tells_lost)
+    assert (fault.name, fault.severity) == (name, Severity.WARN)
+    assert name != 'camera_info_more_often' or (
+        fault.text.startswith('125 of 150 recent CameraInfos came without'))
+
+
+@pytest.mark.parametrize('age_s, arrives, since_image_s, is_told', [
+    (42.0, False, 0.1, True), (None, False, 0.1, False), (1.9, True, 0.1, False),
+    (9.0, True, 0.1, False),            # it comes seldom
+    (2.1, False, 1.9, False),           # both stopped
+])
+def test_a_camera_info_that_comes_no_more(age_s, arrives, since_image_s, is_told):
+    status = InputStatus('/image', num_publishers=1, has_camera_info=True,
+                         camera_info_topic='/cot/camera_info', camera_info_arrives=arrives,
+                         camera_info_age_s=age_s)
+    found = list(input_faults(status, FrameStatistics(since_image_s=since_image_s), 60.0, 2.0))
+    assert [(f.name, f.severity) for f in found] == (
+        [('camera_info_stopped', Severity.OK)] if is_told else [])
+    assert not is_told or 'no CameraInfo on /cot/camera_info for 42 s' in found[0].text

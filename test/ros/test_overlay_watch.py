@@ -100,7 +100,8 @@ def test_keypoints_are_not_waited_for_while_no_picture_comes(watch):
     watch.keypoints_came(120.1)
     watch.picture_came(122.0)
     watch.picture_came(123.5)
-    assert names(watch, 123.5) == ['no_keypoints']
+    watch.picture_came(125.0)       # every 1.5 s: three periods are 4.5 s
+    assert names(watch, 124.5) == [] and names(watch, 125.0) == ['no_keypoints']
     watch.picture_came(140.0)       # it was away for a while
     assert names(watch, 140.5) == []
 
@@ -124,3 +125,18 @@ def test_pictures_without_stamps_are_left_out_and_told(watch):
     assert (values['pictures_drawn'], values['pictures_unanswered']) == ('0', '105')
     run(watch, 111.0, 10.0)
     assert names(watch, 121.0) == []
+
+
+def test_pictures_and_keypoints_that_come_seldom_are_no_fault(watch):
+    seen = []
+    for second in range(60):        # every 4 s, each answered half a second later
+        if second % 4 == 0:
+            watch.picture_came(100.0 + second)
+            watch.keypoints_came(100.5 + second)
+            watch.drawn(100.5 + second)
+        seen.append(names(watch, 100.9 + second))
+    assert seen[:3] == [[]] * 3 and 'no_image' in seen[3]   # how seldom is not known yet
+    assert seen[4:] == [[]] * 56
+    for now_s in (160.0, 164.0, 168.0):
+        watch.picture_came(now_s)       # the last keypoints came at 156.5 s, and 12 s are waited
+    assert names(watch, 168.4) == [] and names(watch, 168.6) == ['no_keypoints']

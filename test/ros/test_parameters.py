@@ -2,8 +2,10 @@ from dataclasses import dataclass
 
 import pytest
 from rclpy.parameter import Parameter
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import Image
 
-from infant_pose_ros.config import PoseNodeSettings, setting, Settings
+from infant_pose_ros.config import CameraNodeSettings, PoseNodeSettings, setting, Settings
 from infant_pose_ros.errors import SettingsError
 from infant_pose_ros.ros.parameters import (
     declare_settings,
@@ -43,6 +45,10 @@ def test_every_pose_node_setting_can_be_described():
         assert descriptor.read_only == spec.metadata['read_only']
 
 
+def test_camera_node_follows_no_parameter_at_run_time_and_takes_no_change():
+    assert all(spec.metadata['read_only'] for spec, _ in CameraNodeSettings.specs())
+
+
 def test_defaults_and_overrides_are_read(make_node):
     settings = declare_settings(make_node(rate_hz=25, mode='slow'), FewSettings)
     assert settings == FewSettings(rate_hz=25.0, mode='slow')
@@ -62,6 +68,22 @@ def test_a_misspelt_name_is_found(make_node):
     node = make_node(rate=5.0, use_sim_time=False)
     declare_settings(node, FewSettings)
     assert unknown_parameters(node) == ['rate']
+
+
+def test_names_that_only_begin_like_known_ones_are_misspelt(make_node):
+    node = make_node(use_sim_timer=True, start_type_description_services=False)
+    assert unknown_parameters(node) == ['start_type_description_services', 'use_sim_timer']
+
+
+def test_qos_overrides_of_no_topic_are_found_once_all_is_made(make_node):
+    start = 'qos_overrides./few'
+    given = {f'{start}/image.publisher.depth': 3, f'{start}/imag.publisher.depth': 3}
+    node = make_node(**given)
+    assert unknown_parameters(node) == []
+    node.create_publisher(Image, '/few/image', 1, qos_overriding_options=(
+        QoSOverridingOptions.with_default_policies()))
+    assert unknown_parameters(node) == []
+    assert unknown_parameters(node, has_topics=True) == [f'{start}/imag.publisher.depth']
 
 
 def test_changes_are_applied_or_rejected_with_the_reason(make_node):

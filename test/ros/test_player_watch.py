@@ -59,3 +59,29 @@ def test_calibration():
     assert told(watch, 0.0) == [('camera_info_misfit', Severity.WARN)]
     watch.calibrated(True)
     assert told(watch, 0.0) == []
+
+
+@pytest.mark.parametrize('rate_hz', [0.05, 0.3, 1.0])
+def test_a_seldom_picture_that_is_on_time_is_not_slow(rate_hz):
+    watch = PlayerWatch('folder', rate_hz)
+    watch.began(100.0)
+    seen, count = [], 0
+    for tick in range(200):
+        now_s = 100.5 + tick
+        while 100.0 + count / rate_hz <= now_s:
+            watch.played(100.0 + count / rate_hz)
+            count += 1
+        seen += told(watch, now_s)
+    assert seen == []
+    # 10 or 11 of the last 15 periods' 15
+    assert [name for name, _ in told(watch, 300.0 + 5.0 / rate_hz)] == ['source_slow']
+
+
+def test_a_pause_before_it_was_opened_again_is_not_slow():
+    watch = PlayerWatch('/dev/video0', 0.5)
+    watch.began(100.0)
+    play(watch, 100.0, 40.0, 0.5)
+    watch.failed('unplugged', True)
+    watch.began(155.0)
+    play(watch, 155.0, 14.0, 0.5)
+    assert told(watch, 168.0) == []
