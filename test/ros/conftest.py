@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import itertools
 import json
 import os
 from pathlib import Path
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +19,37 @@ import time
 
 import numpy as np
 import pytest
+from waiting import wait_until
 
+from infant_pose_ros.ros.processes import local_dds_environment
 from infant_pose_ros.skeleton import NUM_KEYPOINTS, TrackState
 from infant_pose_ros.structures import FrameResult, Pose2D, Pose3D, TrackedInfant
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0
+#: A request is made again after so long, s.
+AGAIN_S = 5.0
+#: Where less shared memory is free, in a container say, each node gets 2 MB of it, not 32; bytes.
+ENOUGH_SHM = 2 ** 30
+
+
+def _fitting(profile: str) -> str:
+    """A Fast DDS profile, or one like it that asks for as much memory as there is."""
+    shm = Path('/dev/shm')
+    if not shm.is_dir() or shutil.disk_usage(shm).free > ENOUGH_SHM:
+        return profile
+    text = re.sub(r'(?<=<segment_size>)\d+', str(2 ** 21), Path(profile).read_text('utf-8'))
+    smaller = Path(tempfile.mkdtemp(prefix='infant_pose_ros_')) / 'fastdds.xml'
+    smaller.write_text(text, encoding='utf-8')
+    atexit.register(shutil.rmtree, smaller.parent)
+    return str(smaller)
+
+
+# For all nodes, and before the first: without the profile, pictures overflow Fast DDS's shared
+# memory, and small messages get lost beside them.
+for _name, _value in local_dds_environment(os.environ).items():
+    if _name.endswith('PROFILES_FILE'):
+        os.environ.setdefault(_name, _fitting(_value))
 
 
 class NodeProcess:
@@ -154,6 +181,11 @@ class Inbox(list):
                         f'last: {str(self[-1])[:2000] if self else None}')
                 self.news.wait(left)
 
+    def grows_to(self, count: int, timeout_s: float) -> bool:
+        """Whether there are so many messages within this time."""
+        with self.news:
+            return self.news.wait_for(lambda: len(self) >= count, timeout_s)
+
 
 class Probe:
     """A node of the test process that subscribes, publishes and calls services."""
@@ -168,6 +200,7 @@ class Probe:
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._unique_ns = itertools.count()
+        self._clients = {}
         self._spinner = threading.Thread(target=self._spin, daemon=True)
         self._spinner.start()
 
@@ -191,23 +224,50 @@ class Probe:
 
     @staticmethod
     def wait_for_subscribers(publisher, count: int = 1):
-        deadline = time.monotonic() + 20.0
-        while publisher.get_subscription_count() < count:
-            assert time.monotonic() < deadline, f'{publisher.topic_name}: no subscriber came'
-            time.sleep(0.02)
+        wait_until(lambda: publisher.get_subscription_count() >= count,
+                   f'{publisher.topic_name}: no subscriber came')
 
-    def call(self, service_type, name: str, request=None, timeout_s: float = 30.0):
-        """The service's response."""
-        client = self.node.create_client(service_type, name)
-        try:
-            assert client.wait_for_service(timeout_s), f'{name}: no such service'
-            future = client.call_async(request or service_type.Request())
+    @staticmethod
+    def until_answered(send, inbox: Inbox, timeout_s: float = 60.0, any_will_do: bool = False):
+        """Send until something comes, and the answer to what was sent last: that one.
+
+        Answers are not kept for those who listen late, and the node that answers may find its
+        listener only after its own subscriber was found. None but the last is on its way then.
+
+        Args:
+            send: sends a picture, say; its stamp.
+            any_will_do: don't wait for the last one, which best effort may have lost.
+        """
+        deadline, count = time.monotonic() + timeout_s, len(inbox) + 1
+        stamp = send()
+        while not inbox.grows_to(count, 0.5):
+            assert time.monotonic() < deadline, f'no answer in {timeout_s} s'
+            stamp = send()
+        if any_will_do:
+            return inbox[-1]
+        return inbox.wait_for(lambda answer: answer.header.stamp == stamp)
+
+    def call(self, service_type, name: str, request=None, timeout_s: float = 60.0,
+             is_asked_once: bool = False):
+        """The service's response.
+
+        An answer may get lost where the node has not found the client yet: it is asked again,
+        unless it makes a difference how often. The answer to the last request is waited for, so
+        that none is on its way afterwards.
+        """
+        key = service_type, name
+        if key not in self._clients:
+            self._clients[key] = self.node.create_client(*key)
+        client, deadline = self._clients[key], time.monotonic() + timeout_s
+        wait_until(client.service_is_ready, f'{name}: no such service', timeout_s)
+        while time.monotonic() < deadline:
             done = threading.Event()
-            future.add_done_callback(lambda _: done.set())
-            assert done.wait(timeout_s), f'{name}: no answer'
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+            future = client.call_async(request or service_type.Request())
+            future.add_done_callback(lambda _, done=done: done.set())
+            if done.wait(timeout_s if is_asked_once else AGAIN_S):
+                return future.result()
+            client.remove_pending_request(future)
+        raise AssertionError(f'{name}: no answer')
 
     def header(self, stamp_ns: int | None = None):
         """A header of 'cot_optical', stamped now or as told; no two are stamped alike."""
@@ -228,7 +288,8 @@ class Probe:
         from lifecycle_msgs.msg import Transition
         from lifecycle_msgs.srv import ChangeState
         request = ChangeState.Request(transition=Transition(id=transition_id))
-        return self.call(ChangeState, f'{node}/change_state', request).success
+        return self.call(
+            ChangeState, f'{node}/change_state', request, is_asked_once=True).success
 
     def close(self):
         self._executor.shutdown()
@@ -281,13 +342,13 @@ def weights(tiny_checkpoints):
     return {f'{task}_weights': path for task, path in tiny_checkpoints.items()}
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def make_infant():
     """Builds a `TrackedInfant` 1 m before the camera: `(track=, lost=, predicted=, ...)`."""
     return _infant
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def make_result():
     """Builds a `FrameResult` of infants."""
     def build(infants, stamp_s=1.0, was_reset=False, main_track=None):

@@ -127,7 +127,7 @@ def test_pose_node_lives_on_whatever_it_is_sent(pose_node, probe):
         depths.publish(depth)
         pictures.publish(message)
 
-    def send_good():
+    def publish_good():
         header = probe.header()
         message = encode_image(_GREY, header)
         if transport == 'compressed':
@@ -136,6 +136,10 @@ def test_pose_node_lives_on_whatever_it_is_sent(pose_node, probe):
         send(message, encode_camera_info(Camera(60.0, 60.0, 31.5, 23.5, 64, 48), header),
              Image(encoding='16UC1', width=64, height=48, step=128,
                    data=byte_array(np.full((48, 64), 1000, '<u2').tobytes())))
+        return header
+
+    def send_good():
+        header = publish_good()
         answers.wait_for(lambda answer: answer.header == header, 60.0)
 
     bad = (st.builds(lambda fields, header: filled(Image(), fields, header), images(), headers())
@@ -155,7 +159,7 @@ def test_pose_node_lives_on_whatever_it_is_sent(pose_node, probe):
             send_good()
             watched.check()
 
-    send_good()
+    probe.until_answered(lambda: publish_good().stamp, answers)
     send_good()
     watched.note_memory()
     check()
@@ -180,10 +184,14 @@ def test_overlay_node_lives_on_whatever_it_is_sent(ros_domain, node_process, pro
         answers = probe.publisher(PointCloud2, '/drawn/keypoints', 50, subscribers=1)
         sent = 0
 
-        def send_good():
+        def publish_good():
             header = probe.header()
             pictures.publish(encode_image(_GREY, header))
             answers.publish(encode_keypoints(make_result([make_infant()]), header))
+            return header
+
+        def send_good():
+            header = publish_good()
             overlays.wait_for(lambda message: message.header == header, 60.0)
 
         good_images = st.builds(
@@ -207,7 +215,7 @@ def test_overlay_node_lives_on_whatever_it_is_sent(ros_domain, node_process, pro
                 send_good()
                 watched.check()
 
-        send_good()
+        probe.until_answered(lambda: publish_good().stamp, overlays)
         watched.note_memory()
         check()
         send_good()

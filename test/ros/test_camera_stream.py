@@ -9,6 +9,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from infant_pose_ros.config import PoseNodeSettings
 from infant_pose_ros.errors import SettingsError
+from infant_pose_ros.ros import camera_stream
 from infant_pose_ros.ros.camera_settings import CameraSettings
 from infant_pose_ros.ros.camera_stream import CameraStream
 from infant_pose_ros.ros.cameras import encode_camera_info
@@ -187,7 +188,8 @@ def test_what_was_in_work_when_the_worker_ended_has_failed(make_stream, probe):
     assert (counts(stream).frames_in, counts(stream).failed, counts(stream).in_flight) == (1, 1, 0)
 
 
-def test_deterministic_waits_for_a_camera_info_again_after_a_reset(make_stream, probe):
+def test_deterministic_waits_for_a_camera_info_again_after_a_reset(
+        make_stream, probe, monkeypatch):
     stream, worker, node = make_stream(deterministic=True)
     start = node.get_namespace()
     images = probe.publisher(Image, f'{start}/image', 10, subscribers=1)
@@ -197,6 +199,7 @@ def test_deterministic_waits_for_a_camera_info_again_after_a_reset(make_stream, 
     images.publish(encode_image(_noise, header))
     assert worker.wait_for(1)[0].camera.fx == 50.0
     stream.wait_anew()
+    monkeypatch.setattr(camera_stream, 'EVERY_WAIT_S', 1.0)
     images.publish(encode_image(_noise, probe.header(5 * 10 ** 9)))
     assert worker.wait_for(2)[1].camera is None      # that of the play before is not known now
 

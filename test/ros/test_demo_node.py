@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 import json
 import os
 from pathlib import Path
@@ -9,11 +10,12 @@ import time
 
 import numpy as np
 import pytest
+from waiting import wait_until
 
 from infant_pose_ros.evaluation.truth import ClipTruth
 from infant_pose_ros.media.sources import open_source
 from infant_pose_ros.media.writer import VideoWriter
-from infant_pose_ros.nodes.demo_node import make_parser
+from infant_pose_ros.nodes.demo_node import main, make_parser
 from infant_pose_ros.ros.bag import read_back
 from infant_pose_ros.structures import Camera
 
@@ -22,46 +24,69 @@ FRAMES = 20
 ACCOUNTS = ('frames_in', 'frames_answered', 'frames_dropped', 'frames_lost_in_transport')
 
 
-@pytest.fixture
-def clip(tmp_path):
+def make_clip(folder):
     """A clip with camera and truth beside it."""
-    path = tmp_path / 'clip.mp4'
+    path = folder / 'clip.mp4'
     noise = np.random.default_rng(3).integers(0, 255, (120, 160, 3), np.uint8)
     with VideoWriter(path, 20.0, (160, 120)) as writer:
         for _ in range(FRAMES):
             writer.write(noise)
-    (tmp_path / 'clip_camera_info.yaml').write_text(
+    (folder / 'clip_camera_info.yaml').write_text(
         Camera(150.0, 150.0, 79.5, 59.5, 160, 120).to_camera_info_yaml())
     points_px = np.tile(np.arange(32.0).reshape(16, 2) * 3.0, (FRAMES, 1, 1))
     points_m = np.concatenate([points_px / 150.0, np.ones((FRAMES, 16, 1))], axis=-1)
     ClipTruth(np.arange(FRAMES) / 20.0, points_px, points_m, np.ones((FRAMES, 16), bool),
               np.tile([0.0, 0.0, 93.0, 93.0], (FRAMES, 1)), 0.62).save(
-                  tmp_path / 'clip_truth.npz')
+                  folder / 'clip_truth.npz')
     return path
 
 
 @pytest.fixture
-def demo(tmp_path, ros_domain, tiny_checkpoints):
-    """Starts the demo with tiny networks: `demo(*arguments)`."""
+def clip(tmp_path):
+    return make_clip(tmp_path)
+
+
+@contextmanager
+def demos(folder, checkpoints):
+    """Starts the demo with tiny networks: `start(*arguments)`; kills it at the end."""
     started = []
 
     def start(*arguments, weights=True):
         command = [sys.executable, '-m', 'infant_pose_ros.nodes.demo_node',
-                   '--out', str(tmp_path / 'out'), *map(str, arguments)]
-        for task, path in tiny_checkpoints.items():
-            place = path if weights else tmp_path / 'nowhere' / path.name
+                   '--out', str(folder / 'out'), *map(str, arguments)]
+        for task, path in checkpoints.items():
+            place = path if weights else folder / 'nowhere' / path.name
             command += ['--pose', f'{task}_weights:={place}']
         command += ['--pose', 'detection_score_min:=0.0']
         environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-        started.append(subprocess.Popen(command, cwd=tmp_path, env=environment, text=True,
+        started.append(subprocess.Popen(command, cwd=folder, env=environment, text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE))
         return started[-1]
 
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+    try:
+        yield start
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+@pytest.fixture
+def demo(tmp_path, ros_domain, tiny_checkpoints):
+    with demos(tmp_path, tiny_checkpoints) as start:
+        yield start
+
+
+@pytest.fixture(scope='module')
+def whole_run(tmp_path_factory, ros_domain, tiny_checkpoints):
+    """Results, output and errors of a run to the end of a clip, side by side."""
+    folder = tmp_path_factory.mktemp('whole_run')
+    with demos(folder, tiny_checkpoints) as start:
+        process = start('--source', make_clip(folder), '--side-by-side')
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return folder / 'out', output, errors
 
 
 def children_of(process):
@@ -79,13 +104,6 @@ def named_children_of(process):
     return found
 
 
-def wait_for(condition, timeout_s=60.0):
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
-
-
 def is_gone(process_id):
     try:
         os.kill(process_id, 0)
@@ -94,11 +112,8 @@ def is_gone(process_id):
     return False
 
 
-def test_from_a_clip_to_video_bag_and_summary(demo, clip, tmp_path):
-    process = demo('--source', clip)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    out = tmp_path / 'out'
+def test_from_a_clip_to_video_bag_and_summary(whole_run):
+    out, output, errors = whole_run
     summary = json.loads((out / 'summary.json').read_text())
     frames_in, answered, dropped, lost = (summary[name] for name in ACCOUNTS)
     assert frames_in == FRAMES == answered + dropped + lost
@@ -110,9 +125,6 @@ def test_from_a_clip_to_video_bag_and_summary(demo, clip, tmp_path):
     for name in ('keypoints', 'keypoints_raw', 'poses', 'joint_states'):
         assert counts[f'/pose_node/{name}'] == answered, name
     assert counts['/diagnostics'] > 0 and counts['/pose_node/skeleton_info'] > 0
-    video = open_source(out / 'overlay.mp4')
-    assert video.rate_hz == pytest.approx(20.0) and video.size_wh == (160, 120)
-    assert answered <= len(list(video)) <= FRAMES + 1
     assert 'frames in' in output and 'read back' in output
     assert 'frames answered' in errors  # the progress bar
     skeleton = [line for line in (out / 'logs/pose_node.log').read_text().splitlines()
@@ -120,37 +132,39 @@ def test_from_a_clip_to_video_bag_and_summary(demo, clip, tmp_path):
     assert skeleton == []
 
 
-def test_side_by_side_is_twice_as_wide_and_the_bag_is_a_source(demo, clip, tmp_path):
-    process = demo('--source', clip, '--side-by-side')
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    assert open_source(tmp_path / 'out/overlay.mp4').size_wh == (322, 120)
+def test_side_by_side_is_twice_as_wide_and_the_bag_is_a_source(whole_run):
+    out, _, _ = whole_run
     # What was recorded is a source itself, with stamps and camera.
-    with open_source(tmp_path / 'out/bag') as bag:
+    with open_source(out / 'bag') as bag:
         assert bag.topic == '/camera/image/compressed' and bag.size_wh == (160, 120)
         assert bag.camera.fx == 150.0
         stamps_s = [frame.stamp_s for frame in bag]
     assert len(stamps_s) == FRAMES and np.diff(stamps_s).min() > 0
+    with open_source(out / 'overlay.mp4') as video:
+        assert video.rate_hz == pytest.approx(20.0) and video.size_wh == (322, 120)
+        num_frames = len(list(video))
+    # Each picture is held until the next; some more of them where the machine stalled, as several
+    # come at once then.
+    answered = json.loads((out / 'summary.json').read_text())['frames_answered']
+    assert answered <= num_frames <= round(20.0 * (stamps_s[-1] - stamps_s[0])) + 3
 
 
 @pytest.mark.parametrize('name', ['overlay.mp4', 'bag/frames.mp4'])
-def test_a_source_is_not_written_over(demo, clip, tmp_path, name):
+def test_a_source_is_not_written_over(clip, tmp_path, capfd, name):
     place = tmp_path / 'out' / name
     place.parent.mkdir(parents=True)
     shutil.copy(clip, place)
-    process = demo('--source', place)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1 and 'would be written over by' in errors
+    assert main(['--out', str(tmp_path / 'out'), '--source', str(place)]) == 1
+    assert 'would be written over by' in capfd.readouterr().err
     assert place.read_bytes() == clip.read_bytes()
 
 
 @pytest.mark.parametrize('name, reason', [('none.mp4', 'no such file'),
                                           ('broken.mp4', 'can not be opened as a video')])
-def test_a_bad_source_ends_with_one_clear_line(demo, tmp_path, name, reason):
+def test_a_bad_source_ends_with_one_clear_line(tmp_path, capfd, name, reason):
     (tmp_path / 'broken.mp4').write_text('no video')
-    process = demo('--source', tmp_path / name)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert main(['--out', str(tmp_path / 'out'), '--source', str(tmp_path / name)]) == 1
+    output, errors = capfd.readouterr()
     (line,) = errors.strip().splitlines()
     assert name in line and reason in line
     assert output == '' and not (tmp_path / 'out').exists()
@@ -165,7 +179,7 @@ def test_missing_weights_end_with_the_path(demo, clip):
 
 def test_a_node_that_dies_is_named_and_the_others_end(demo, clip):
     process = demo('--source', clip, '--rate', '1')
-    wait_for(lambda: len(named_children_of(process)) == 3)
+    wait_until(lambda: len(named_children_of(process)) == 3)
     children = named_children_of(process)
     assert set(children) == {'camera_node', 'pose_node', 'overlay_node'}
     os.kill(children['overlay_node'], signal.SIGKILL)
@@ -177,17 +191,17 @@ def test_a_node_that_dies_is_named_and_the_others_end(demo, clip):
 
 def test_the_nodes_end_when_the_demo_is_killed(demo, clip):
     process = demo('--source', clip, '--rate', '1')
-    wait_for(lambda: len(named_children_of(process)) == 3)
+    wait_until(lambda: len(named_children_of(process)) == 3)
     children = named_children_of(process).values()
     process.kill()
-    wait_for(lambda: all(is_gone(child) for child in children))
+    wait_until(lambda: all(is_gone(child) for child in children))
 
 
 def test_ctrl_c_ends_early_with_a_summary(demo, clip, tmp_path):
     process = demo('--source', clip, '--rate', '2')
     log = tmp_path / 'out/logs/camera_node.log'
-    wait_for(lambda: log.exists() and 'Hz' in log.read_text())
-    time.sleep(2.0)
+    wait_until(lambda: log.exists() and 'Hz' in log.read_text())
+    time.sleep(2.2)     # between two pictures
     children = children_of(process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -195,12 +209,14 @@ def test_ctrl_c_ends_early_with_a_summary(demo, clip, tmp_path):
     summary = json.loads((tmp_path / 'out/summary.json').read_text())
     frames_in, answered, dropped, lost = (summary[name] for name in ACCOUNTS)
     assert 0 < frames_in < FRAMES and frames_in == answered + dropped + lost
+    with open_source(tmp_path / 'out/overlay.mp4') as video:
+        assert video.size_wh == (160, 120)
     assert all(is_gone(child) for child in children)
 
 
 def test_ctrl_c_before_the_first_picture_is_one_line(demo, clip):
     process = demo('--source', clip)
-    wait_for(lambda: len(named_children_of(process)) == 3)
+    wait_until(lambda: len(named_children_of(process)) == 3)
     children = named_children_of(process).values()
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)

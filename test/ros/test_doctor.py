@@ -1,15 +1,16 @@
+from functools import partial
 import json
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import Image
+from waiting import wait_until
 
 from infant_pose_ros.cli.doctor import graph_command
 from infant_pose_ros.findings import Finding, Level
@@ -29,13 +30,9 @@ from infant_pose_ros.ros.doctor_facts import (
 )
 from infant_pose_ros.ros.doctor_watch import GraphWatch
 from infant_pose_ros.ros.images import encode_image
-from infant_pose_ros.ros.processes import local_dds_environment
 from infant_pose_ros.ros.qos import image_qos
 
 NODES = 'infant_pose_ros.nodes'
-#: Without it, Fast DDS loses small messages, too, beside large pictures.
-PROFILE = {name: value for name, value in local_dds_environment(
-    {'ROS_DISTRO': os.environ.get('ROS_DISTRO', '')}).items() if name.endswith('PROFILES_FILE')}
 CAMERA = (Endpoint('/camera', 'reliable'),)
 
 
@@ -162,32 +159,33 @@ def test_a_look_that_is_refused_is_told(ros_domain, monkeypatch):
 
 
 def test_the_profile_is_named():
-    assert len(PROFILE) == 1
+    """Without it, Fast DDS loses small messages, too, beside large pictures."""
+    assert any(name.endswith('PROFILES_FILE') for name in os.environ)
 
 
 def run_doctor(seconds):
     done = subprocess.run(
         [sys.executable, '-m', f'{NODES}.doctor_node', '--seconds', str(seconds)],
-        env={**os.environ, **PROFILE}, capture_output=True, text=True, timeout=90.0, check=False)
+        capture_output=True, text=True, timeout=90.0, check=False)
     assert done.returncode == 0, done.stderr
     return [Finding.from_dict(values) for values in json.loads(done.stdout)]
 
 
-def wait_for_doctor(probe):
+def wait_for_doctor(probe, process_id):
     """The doctor's name, once it listens."""
-    deadline = time.monotonic() + 60.0
-    while True:
-        for end in probe.node.get_subscriptions_info_by_topic('/diagnostics'):
-            if end.node_name.startswith(NAME):
-                return end.node_name
-        assert time.monotonic() < deadline, 'no doctor takes part'
-        time.sleep(0.05)
+    def listeners():
+        return {end.node_name
+                for end in probe.node.get_subscriptions_info_by_topic('/diagnostics')}
+
+    name = f'{NAME}_{process_id}'
+    wait_until(lambda: name in listeners(), f'{name} does not take part')
+    return name
 
 
 def test_a_signal_ends_the_look_in_one_line(ros_domain, probe):
-    with subprocess.Popen([*graph_command(), '--seconds', '600'], env={**os.environ, **PROFILE},
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        name = wait_for_doctor(probe)
+    with subprocess.Popen([*graph_command(), '--seconds', '600'], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        name = wait_for_doctor(probe, process.pid)
         # As the SROS 2 policy has it: what the doctor offered would need a right for each name.
         assert probe.node.get_service_names_and_types_by_node(name, '/') == []
         assert {topic for topic, _ in probe.node.get_publisher_names_and_types_by_node(
@@ -196,21 +194,18 @@ def test_a_signal_ends_the_look_in_one_line(ros_domain, probe):
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=30.0)
     assert (process.returncode, output, errors) == (130, '', 'doctor_node: interrupted\n')
-    assert not any(name.startswith(NAME) for name in probe.node.get_node_names())
+    wait_until(lambda: name not in probe.node.get_node_names(), 'it is still in the graph', 10.0)
 
 
 def test_no_look_outlives_the_command(ros_domain, probe):
     parent = subprocess.Popen([sys.executable, '-c', 'from infant_pose_ros.cli.doctor import '
-                               'look_at_ros; look_at_ros(600.0)'], env={**os.environ, **PROFILE})
-    wait_for_doctor(probe)
-    children = Path(f'/proc/{parent.pid}/task/{parent.pid}/children').read_text().split()
+                               'look_at_ros; look_at_ros(600.0)'])
+    children = Path(f'/proc/{parent.pid}/task/{parent.pid}/children')
+    (child,) = wait_until(lambda: children.read_text().split())
+    wait_for_doctor(probe, child)
     parent.kill()
     parent.wait()
-    (child,) = children
-    deadline = time.monotonic() + 30.0
-    while is_running(child):
-        assert time.monotonic() < deadline, 'it still looks'
-        time.sleep(0.05)
+    wait_until(lambda: not is_running(child), 'it still looks', 30.0)
 
 
 def is_running(pid):
@@ -218,13 +213,6 @@ def is_running(pid):
         return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
     except OSError:
         return False
-
-
-def wait_for_listener(probe, topic):
-    deadline = time.monotonic() + 30.0
-    while not probe.node.count_subscribers(topic):
-        assert time.monotonic() < deadline, f'{topic}: nobody listens'
-        time.sleep(0.05)
 
 
 def texts(findings, about, level):
@@ -236,10 +224,9 @@ def texts(findings, about, level):
 def ward(ros_domain, node_process, weights):
     """A camera and a pose_node that belong together, in a namespace."""
     remaps = {'__ns': '/ward'}
-    with node_process(f'{NODES}.camera_node', params={'rate_hz': 10.0}, remaps=remaps,
-                      env=PROFILE) as camera, \
-            node_process(f'{NODES}.pose_node', params=weights, remaps=remaps,
-                         env=PROFILE) as pose:
+    with node_process(f'{NODES}.camera_node', params={'rate_hz': 10.0},
+                      remaps=remaps) as camera, \
+            node_process(f'{NODES}.pose_node', params=weights, remaps=remaps) as pose:
         pose.wait_for_log('active: /ward/image')
         camera.wait_for_log('10 Hz')
         yield
@@ -271,8 +258,8 @@ def test_wrong_topics_and_qos_that_keeps_apart(ward, probe, node_process):
         node_process(overlay, params={'reliability': 'reliable'}, remaps={
             '__ns': '/strict', 'image': '/lab/image', 'keypoints': '/ward/pose_node/keypoints'}):
         for topic in ('/ward/imge', '/lab/image'):
-            wait_for_listener(probe, topic)
-        findings = run_doctor(3.0)
+            wait_until(partial(probe.node.count_subscribers, topic), f'{topic}: nobody listens')
+        findings = run_doctor(8.0)
     probe.node.destroy_timer(timer)
     image, keypoints = sorted(text for text in texts(findings, '/typo/overlay_node', Level.ERROR)
                               if text.startswith('listens to'))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from itertools import islice
+from itertools import count, islice
 import time
 
 import numpy as np
@@ -54,6 +54,7 @@ class Player:
     def __init__(self, probe, folder):
         self._probe, self._folder = probe, folder
         self._clock = probe.publisher(Clock, '/clock', 10)
+        self._earlier_ns = count(FIRST_NS - 1000 * NS_PER_S, NS_PER_S)
         with Bag(folder) as opened:
             self._publishers = {topic: probe.publisher(TYPES[kind], topic, 100)
                                 for topic, kind in opened.topics.items()}
@@ -61,6 +62,14 @@ class Player:
     def wait_for_subscribers(self, count):
         for publisher in self._publishers.values():
             self._probe.wait_for_subscribers(publisher, count)
+
+    def send(self):
+        """A picture with its CameraInfo that is not of the bag; its stamp."""
+        header = self._probe.header(next(self._earlier_ns))
+        infos, images = (self._publishers[f'/camera/{name}'] for name in ('camera_info', 'image'))
+        infos.publish(encode_camera_info(Camera(60.0, 60.0, 31.5, 23.5, 64, 48), header))
+        images.publish(encode_image(np.zeros((48, 64, 3), np.uint8), header))
+        return header.stamp
 
     def play(self, pause_s):
         with Bag(self._folder) as opened:
@@ -78,6 +87,10 @@ def played(ros_domain, node_process, probe, bag):
 
     One node goes by the wall clock, the other by /clock; each has a namespace of its own.
     """
+    def begin_anew():
+        for name in NODES:
+            assert probe.call(Trigger, f'{name}/pose_node/reset').success
+
     def start(namespace):
         return node_process(
             'infant_pose_ros.nodes.pose_node', env=ros_domain,
@@ -92,12 +105,17 @@ def played(ros_domain, node_process, probe, bag):
         player.wait_for_subscribers(2)
         answers = {name: probe.subscribe(PointCloud2, f'{name}/pose_node/keypoints', 100)
                    for name in NODES}
-        for count, pause_s in ((NUM_FRAMES, 0.002), (2 * NUM_FRAMES, 0.015)):
+        for inbox in answers.values():
+            last = probe.until_answered(player.send, inbox).header
+        for inbox in answers.values():      # both have been sent what the second one needed
+            inbox.wait_for(lambda answer: answer.header == last)
+            del inbox[:]
+        begin_anew()
+        for num_answers, pause_s in ((NUM_FRAMES, 0.002), (2 * NUM_FRAMES, 0.015)):
             player.play(pause_s)
             for inbox in answers.values():
-                inbox.wait_for(count, 60.0)
-            for name in NODES:
-                assert probe.call(Trigger, f'{name}/pose_node/reset').success
+                inbox.wait_for(num_answers, 60.0)
+            begin_anew()
         yield {name: (inbox[:NUM_FRAMES], inbox[NUM_FRAMES:]) for name, inbox in answers.items()}
 
 

@@ -35,14 +35,58 @@ def numbers(messages):
     return [message.header.stamp.sec for message in messages]
 
 
+class Table:
+    """Publishes pictures and answers of one namespace, and gathers the overlays that come back."""
+
+    def __init__(self, probe, name, image_type=Image, topic='image'):
+        self.probe, self.name = probe, name
+        self.overlays = probe.subscribe(Image, f'/{name}/overlay_node/image', 50)
+        self.images = self.publisher(image_type, topic)
+        self.answers = self.publisher(PointCloud2, 'keypoints')
+        self.number = 0     # of the last picture
+
+    def publisher(self, message_type, topic):
+        return self.probe.publisher(message_type, f'/{self.name}/{topic}', 50, subscribers=1)
+
+    def send(self, answer, value=90):
+        """The next picture and this answer to it; its header."""
+        self.number += 1
+        self.images.publish(encode_image(picture(value), header(self.number)))
+        self.answers.publish(encode_keypoints(answer, header(self.number)))
+        return header(self.number)
+
+    def begin(self, send):
+        """Send until what is drawn comes back; nothing is on its way then."""
+        self.probe.until_answered(lambda: send().stamp, self.overlays)
+        del self.overlays[:]
+
+    def set_text(self, name, text):
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=text)
+        request = SetParameters.Request(parameters=[Parameter(name=name, value=value)])
+        return self.probe.call(
+            SetParameters, f'/{self.name}/overlay_node/set_parameters', request).results[0]
+
+
+@pytest.fixture(scope='module')
+def quiet_node(ros_domain, node_process):
+    with node_process(MODULE, params=QUIET, remaps=remaps('quiet')) as node:
+        yield node
+
+
+@pytest.fixture(scope='module')
+def met_table(quiet_node, probe, make_result):
+    table = Table(probe, 'quiet')
+    table.begin(lambda: table.send(make_result([])))
+    return table
+
+
 @pytest.fixture
-def camera_and_answers(probe):
-    """Publishers of a test's pictures and answers, and the overlays that come back."""
-    def connect(name, image_type=Image, topic='image'):
-        overlays = probe.subscribe(Image, f'/{name}/overlay_node/image', 50)
-        return (probe.publisher(image_type, f'/{name}/{topic}', 50, subscribers=1),
-                probe.publisher(PointCloud2, f'/{name}/keypoints', 50, subscribers=1), overlays)
-    return connect
+def table(met_table):
+    """A node that several tests share; it is afterwards as it was."""
+    yield met_table
+    for name, text in (('privacy', 'off'), ('layout', 'single')):
+        assert met_table.set_text(name, text).successful
+    del met_table.overlays[:]
 
 
 def sides_drawn(message):
@@ -50,104 +94,86 @@ def sides_drawn(message):
     return {side for side, colour in SIDE_COLOURS_RGB.items() if (image == colour).all(-1).any()}
 
 
-def set_text(probe, namespace, name, text):
-    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=text)
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=value)])
-    return probe.call(SetParameters, f'/{namespace}/overlay_node/set_parameters',
-                      request).results[0]
+def test_answers_are_drawn_over_their_own_picture(table, make_infant, make_result):
+    first = table.number + 1
+    for number, value in enumerate((50, 100, 150), first):
+        table.images.publish(encode_image(picture(value), header(number)))
+    # The first is never answered; the second has an infant; the third has none.
+    table.answers.publish(encode_keypoints(make_result([make_infant()]), header(first + 1)))
+    table.answers.publish(encode_keypoints(make_result([]), header(first + 2)))
+    overlays = table.overlays
+    overlays.wait_for(2)
+    # An answer may overtake its picture.
+    table.number = first + 3
+    table.answers.publish(encode_keypoints(make_result([]), header(table.number)))
+    table.images.publish(encode_image(picture(200), header(table.number)))
+    overlays.wait_for(3)
+    assert numbers(overlays) == [first + 1, first + 2, first + 3]
+    assert overlays[0].header == header(first + 1) and overlays[0].encoding == 'rgb8'
+    assert sides_drawn(overlays[0]) == {'left', 'right', 'centre'}
+    assert [decode_image(message)[-1, -1, 0] for message in overlays] == [100, 150, 200]
+    assert (decode_image(overlays[1]) == 150).all()
 
 
-def test_answers_are_drawn_over_their_own_picture(
-        node_process, camera_and_answers, make_infant, make_result):
-    with node_process(MODULE, params=QUIET, remaps=remaps('own')) as node:
-        images, answers, overlays = camera_and_answers('own')
-        for number in (1, 2, 3):
-            images.publish(encode_image(picture(50 * number), header(number)))
-        # Picture 1 is never answered; 2 has an infant; 3 has none.
-        answers.publish(encode_keypoints(make_result([make_infant()]), header(2)))
-        answers.publish(encode_keypoints(make_result([]), header(3)))
-        overlays.wait_for(2)
-        # An answer may overtake its picture.
-        answers.publish(encode_keypoints(make_result([]), header(4)))
-        images.publish(encode_image(picture(200), header(4)))
-        overlays.wait_for(3)
-        assert numbers(overlays) == [2, 3, 4]
-        assert overlays[0].header == header(2) and overlays[0].encoding == 'rgb8'
-        assert sides_drawn(overlays[0]) == {'left', 'right', 'centre'}
-        assert [decode_image(message)[-1, -1, 0] for message in overlays] == [100, 150, 200]
-        assert (decode_image(overlays[1]) == 150).all()
-        node.interrupt()
-        assert node.wait() == 0
-        assert 'Traceback' not in node.output
+def test_privacy_can_be_switched_on_and_a_bad_mode_is_refused(table, make_infant, make_result):
+    refused = table.set_text('privacy', 'mask')
+    assert not refused.successful and "'mask' is not one of" in refused.reason
+    assert table.set_text('privacy', 'black').successful
+    table.send(make_result([make_infant()]), 123)
+    (overlay,) = table.overlays.wait_for(1)
+    assert not (decode_image(overlay) == 123).all(-1).any()
+    assert 'left' in sides_drawn(overlay)
 
 
-def test_privacy_can_be_switched_on_and_a_bad_mode_is_refused(
-        node_process, probe, camera_and_answers, make_infant, make_result):
-    def set_privacy(mode):
-        return set_text(probe, 'private', 'privacy', mode)
-
-    with node_process(MODULE, params=QUIET, remaps=remaps('private')):
-        images, answers, overlays = camera_and_answers('private')
-        refused = set_privacy('mask')
-        assert not refused.successful and "'mask' is not one of" in refused.reason
-        assert set_privacy('black').successful
-        images.publish(encode_image(picture(123), header(1)))
-        answers.publish(encode_keypoints(make_result([make_infant()]), header(1)))
-        (overlay,) = overlays.wait_for(1)
-        assert not (decode_image(overlay) == 123).all(-1).any()
-        assert 'left' in sides_drawn(overlay)
+def test_the_layout_can_change_while_it_runs(table, make_infant, make_result):
+    assert table.set_text('layout', 'side_by_side').successful
+    raw = table.publisher(PointCloud2, 'keypoints_raw')
+    result = make_result([make_infant(lost=range(16))])
+    raw.publish(encode_keypoints(result, table.send(result), raw=True))
+    table.overlays.wait_for(1)
+    assert table.set_text('layout', 'single').successful
+    table.send(result)      # is answered after the change, and needs no raw keypoints
+    overlays = table.overlays.wait_for(2)
+    assert [message.width for message in overlays] == [1282, 640]
+    left = decode_image(overlays[0])[:, :640]
+    assert any((left == colour).all(-1).any() for colour in SIDE_COLOURS_RGB.values())
 
 
-def test_the_layout_can_change_while_it_runs(
-        node_process, probe, camera_and_answers, make_infant, make_result):
-    with node_process(MODULE, params=QUIET, remaps=remaps('sides')):
-        images, answers, overlays = camera_and_answers('sides')
-        assert set_text(probe, 'sides', 'layout', 'side_by_side').successful
-        raw = probe.publisher(PointCloud2, '/sides/keypoints_raw', 50, subscribers=1)
-        result = make_result([make_infant(lost=range(16))])
-        for number in (1, 2):
-            images.publish(encode_image(picture(90), header(number)))
-            answers.publish(encode_keypoints(result, header(number)))
-            if number == 1:
-                raw.publish(encode_keypoints(result, header(1), raw=True))
-                overlays.wait_for(1)
-                assert set_text(probe, 'sides', 'layout', 'single').successful
-        # The second is answered after the change, and needs no raw keypoints.
-        overlays.wait_for(2)
-        assert [message.width for message in overlays] == [1282, 640]
-        left = decode_image(overlays[0])[:, :640]
-        assert any((left == colour).all(-1).any() for colour in SIDE_COLOURS_RGB.values())
+def test_a_truncated_picture_is_left_out_and_the_node_goes_on(table, quiet_node, make_result):
+    table.number += 1
+    broken = encode_image(picture(90), header(table.number))
+    broken.data = broken.data[:1000]
+    table.images.publish(broken)
+    table.answers.publish(encode_keypoints(make_result([]), header(table.number)))
+    quiet_node.wait_for_log('left out: .*truncated.* got 1000')
+    table.send(make_result([]), 91)
+    assert numbers(table.overlays.wait_for(1)) == [table.number]
 
 
-def test_compressed_pictures_and_raw_keypoints(
-        node_process, probe, camera_and_answers, make_infant, make_result):
+def test_it_ends_with_code_0_and_nothing_escaped(met_table, quiet_node):
+    quiet_node.interrupt()
+    assert quiet_node.wait() == 0
+    assert 'Traceback' not in quiet_node.output
+
+
+def test_compressed_pictures_and_raw_keypoints(node_process, probe, make_infant, make_result):
     params = QUIET | {'image_transport': 'compressed', 'draw_raw': True}
     with node_process(MODULE, params=params, remaps=remaps('packed')):
-        images, answers, overlays = camera_and_answers('packed', CompressedImage,
-                                                       'image/compressed')
-        raw = probe.publisher(PointCloud2, '/packed/keypoints_raw', 50, subscribers=1)
+        table = Table(probe, 'packed', CompressedImage, 'image/compressed')
+        raw = table.publisher(PointCloud2, 'keypoints_raw')
         result = make_result([make_infant(raw_shift_px=200.0, lost=range(16))])
-        images.publish(encode_compressed(picture(90), header(1)))
-        answers.publish(encode_keypoints(result, header(1)))
-        raw.publish(encode_keypoints(result, header(1), raw=True))
-        (overlay,) = overlays.wait_for(1)
+
+        def send():
+            table.number += 1
+            head = header(table.number)
+            table.images.publish(encode_compressed(picture(90), head))
+            table.answers.publish(encode_keypoints(result, head))
+            raw.publish(encode_keypoints(result, head, raw=True))
+            return head.stamp
+
+        overlay = probe.until_answered(send, table.overlays)
         # All smoothed keypoints are lost: what is drawn is raw.
         assert sides_drawn(overlay)
-
-
-def test_a_truncated_picture_is_left_out_and_the_node_goes_on(
-        node_process, camera_and_answers, make_result):
-    with node_process(MODULE, params=QUIET, remaps=remaps('cut')) as node:
-        images, answers, overlays = camera_and_answers('cut')
-        broken = encode_image(picture(90), header(1))
-        broken.data = broken.data[:1000]
-        images.publish(broken)
-        answers.publish(encode_keypoints(make_result([]), header(1)))
-        node.wait_for_log('left out: .*truncated.* got 1000')
-        images.publish(encode_image(picture(91), header(2)))
-        answers.publish(encode_keypoints(make_result([]), header(2)))
-        overlays.wait_for(1)
-        assert numbers(overlays) == [2]
 
 
 def test_a_bad_parameter_ends_with_one_clear_line(node_process, ros_domain):
@@ -178,21 +204,23 @@ def odd_clouds(cloud):
 
 
 def test_it_survives_any_message_and_tells_what_is_wrong(
-        node_process, probe, camera_and_answers, make_infant, make_result):
+        node_process, probe, make_infant, make_result):
     told = probe.subscribe(DiagnosticArray, '/diagnostics')
 
     def diagnosed(*names):
         del told[:]
-        return told.wait_for(lambda m: set(names) <= set(values(m)['faults'].split(','))).status[0]
+        return told.wait_for(lambda m: m.status[0].name == 'odd/overlay_node: overlay' and (
+            set(names) <= set(values(m)['faults'].split(',')))).status[0]
 
     params = {'privacy': 'blur', 'trail_s': 1.0}
     with node_process(MODULE, params=params, remaps=remaps('odd')) as node:
-        status = diagnosed('no_publisher')
-        assert (status.name, status.level) == ('odd/overlay_node: overlay', DiagnosticStatus.ERROR)
-        images, answers, overlays = camera_and_answers('odd')
+        assert diagnosed('no_publisher').level == DiagnosticStatus.ERROR
+        table = Table(probe, 'odd')
+        images, answers, overlays = table.images, table.answers, table.overlays
         diagnosed('no_image')
+        table.begin(lambda: table.send(make_result([])))
         good = encode_keypoints(make_result([make_infant()]), header(1))
-        for number, cloud in enumerate(odd_clouds(good), 10):
+        for number, cloud in enumerate(odd_clouds(good), 1000):
             cloud.header = header(number)
             images.publish(encode_image(picture(90), cloud.header))
             answers.publish(cloud)
@@ -202,15 +230,15 @@ def test_it_survives_any_message_and_tells_what_is_wrong(
         images.publish(encode_image(picture(90), negative))
         answers.publish(encode_keypoints(make_result([make_infant()]), negative))
         overlays.wait_for(lambda message: message.header == negative)
-        images.publish(encode_image(picture(90), header(100)))
-        answers.publish(encode_keypoints(make_result([make_infant()]), header(100)))
-        overlays.wait_for(lambda message: message.header == header(100))
+        images.publish(encode_image(picture(90), header(1100)))
+        answers.publish(encode_keypoints(make_result([make_infant()]), header(1100)))
+        overlays.wait_for(lambda message: message.header == header(1100))
         del told[:]
         message = told.wait_for(1)[0]
         assert values(message)['privacy'] == 'blur'
         # pictures alone, of which none is ever answered
         deadline = time.monotonic() + 20.0
-        number = 200
+        number = 1200
         while not (told and 'no_keypoints' in values(told[-1])['faults']):
             assert time.monotonic() < deadline
             images.publish(encode_image(picture(90), header(number)))

@@ -1,5 +1,6 @@
 """One pose_node with several cameras in its own process: one fast, one broken, one silent."""
 
+from functools import partial
 import json
 import threading
 
@@ -12,6 +13,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
+from waiting import wait_until
 
 from infant_pose_ros.ros.images import encode_image
 
@@ -49,6 +51,11 @@ class Rig:
         self.diagnostics = probe.subscribe(DiagnosticArray, '/diagnostics')
         self.images = {name: probe.publisher(Image, f'/{name}/image', subscribers=1)
                        for name in CAMERAS[:3]}
+        for name in self.images:
+            self.until_answered(name)
+
+    def until_answered(self, name):
+        return self.probe.until_answered(partial(self.send, name), self.answers[name])
 
     def send(self, name, is_cut=False):
         message = encode_image(_noise, self.probe.header())
@@ -71,11 +78,16 @@ class Rig:
         del self.diagnostics[:]
         return found(self.diagnostics.wait_for(found))
 
-    def counts(self, name):
-        """Frames by fate, once none is on its way."""
-        status = self.status(name, lambda s: values_of(s)['frames_in_flight'] == '0')
-        return {key.removeprefix('frames_'): int(value)
-                for key, value in values_of(status).items() if key.startswith('frames_')}
+    def counts(self):
+        """Frames by fate of each camera, once none is on its way."""
+        def found(message):
+            counts = {status.hardware_id: {
+                key.removeprefix('frames_'): int(value) for key, value in values_of(status).items()
+                if key.startswith('frames_')} for status in message.status}
+            return counts if not any(counts[name]['in_flight'] for name in CAMERAS) else None
+
+        del self.diagnostics[:]
+        return found(self.diagnostics.wait_for(found))
 
 
 class Flood:
@@ -109,19 +121,21 @@ def rig(ros_domain, node_process, probe, weights):
 
 
 def test_each_camera_has_topics_and_services_under_its_name(rig):
+    def names_of(list_names):
+        return {name for name, _ in list_names()}
+
     node = rig.probe.node
-    topics = dict(node.get_topic_names_and_types())
-    services = dict(node.get_service_names_and_types())
-    for name in CAMERAS:
-        for topic in ('keypoints', 'keypoints_raw', 'poses', 'joint_states', 'markers',
-                      'skeleton_info'):
-            assert f'/pose_node/{name}/{topic}' in topics
-        for topic in ('image', 'camera_info'):
-            assert f'/{name}/{topic}' in topics
-        for service in ('enable', 'reset'):
-            assert f'/pose_node/{name}/{service}' in services
-    assert '/pose_node/keypoints' not in topics and '/image' not in topics
-    assert {'/pose_node/enable', '/pose_node/reset'} <= set(services)
+    list_topics, list_services = node.get_topic_names_and_types, node.get_service_names_and_types
+    topics = {f'/pose_node/{name}/{topic}' for name in CAMERAS for topic in (
+        'keypoints', 'keypoints_raw', 'poses', 'joint_states', 'markers', 'skeleton_info')}
+    topics |= {f'/{name}/{topic}' for name in CAMERAS for topic in ('image', 'camera_info')}
+    services = {f'/pose_node/{place}{service}' for service in ('enable', 'reset')
+                for place in ('', *(f'{name}/' for name in CAMERAS))}
+    wait_until(lambda: topics <= names_of(list_topics),
+               lambda: f'not there: {topics - names_of(list_topics)}', 20.0)
+    wait_until(lambda: services <= names_of(list_services),
+               lambda: f'not there: {services - names_of(list_services)}', 20.0)
+    assert not {'/pose_node/keypoints', '/image'} & names_of(list_topics)
 
 
 def test_each_camera_is_answered_on_its_own_topic(rig):
@@ -151,13 +165,13 @@ def test_a_silent_camera_is_told_of_and_no_other(rig):
 
 
 def test_neither_a_fast_nor_a_broken_camera_starves_another(rig):
-    before = {name: rig.counts(name) for name in CAMERAS}
+    before = rig.counts()
     with Flood(rig, 'left') as fast, Flood(rig, 'right', is_cut=True) as broken:
         for _ in range(15):
             rig.ask('top')
         status = rig.status('right', lambda s: s.level == DiagnosticStatus.ERROR)
     assert 'frame_failed' in faults_of(status) and 'truncated' in status.message
-    after = {name: rig.counts(name) for name in CAMERAS}
+    after = rig.counts()
     grown = {name: {fate: count - before[name].get(fate, 0)
                     for fate, count in after[name].items()} for name in CAMERAS}
     for name in CAMERAS:
@@ -226,5 +240,4 @@ def test_one_camera_is_switched_off_and_reset_alone(rig):
     assert len(rig.answers['left']) == before
     assert probe.call(SetBool, '/pose_node/enable', SetBool.Request(data=True)).success
     assert values_of(rig.status('left'))['state'] == 'active'
-    probe.wait_for_subscribers(rig.images['left'])
-    rig.ask('left')
+    rig.until_answered('left')

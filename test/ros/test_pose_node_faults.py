@@ -16,7 +16,8 @@ from infant_pose_ros.ros.images import encode_image
 from infant_pose_ros.ros.keypoints import decode_keypoints
 
 #: What is run in place of the node's module: the node, with an output that obeys the frame_id, and
-#: which can't be activated while a file lies beside the script.
+#: waits for a file beside the script where that is 'slow'. With another file there, it can't be
+#: activated.
 SCRIPT = """
 import builtins
 from pathlib import Path
@@ -27,12 +28,14 @@ from infant_pose_ros.nodes.pose_node import main
 from infant_pose_ros.ros.outputs import PoseOutputs
 from infant_pose_ros.ros.pose_engine import PoseEngine
 
-publish = PoseOutputs.publish
+publish, gate = PoseOutputs.publish, Path(__file__).with_name('gate')
 
 
 def publish_as_asked(self, result, header):
     if header.frame_id == 'slow':
-        time.sleep(5.0)
+        deadline_s = time.monotonic() + 60.0
+        while not gate.exists() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
     elif header.frame_id:
         raise getattr(builtins, header.frame_id)('made to fail')
     publish(self, result, header)
@@ -67,11 +70,17 @@ _noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8
 class Asker:
     """Sends pictures whose frame_id says what is to happen to them."""
 
-    def __init__(self, probe, process, no_start):
-        self._probe, self.process, self.no_start = probe, process, no_start
+    def __init__(self, probe, process, folder):
+        self._probe, self.process = probe, process
+        self.no_start, self.gate = folder / 'no_start', folder / 'gate'
+        self.num_failed = 0
         self.answers = probe.subscribe(PointCloud2, '/pose_node/keypoints')
         self.diagnostics = probe.subscribe(DiagnosticArray, '/diagnostics')
         self.images = probe.publisher(Image, '/image', 10, subscribers=1)
+        self.until_answered()
+
+    def until_answered(self):
+        self._probe.until_answered(self.send, self.answers)
 
     def send(self, frame_id=''):
         message = encode_image(_noise, self._probe.header())
@@ -81,6 +90,9 @@ class Asker:
 
     def answered(self, stamp, timeout_s=20.0):
         return self.answers.wait_for(lambda answer: answer.header.stamp == stamp, timeout_s)
+
+    def has_answer(self, stamp):
+        return stamp in [answer.header.stamp for answer in self.answers]
 
     def diagnosed(self, wanted):
         del self.diagnostics[:]
@@ -100,18 +112,18 @@ def asker(ros_domain, node_process, probe, weights, tmp_path_factory):
               'max_age_ms': 0.0}
     with node_process(script, params=params, env=ros_domain) as process:
         process.wait_for_log('active: /image')
-        yield Asker(probe, process, script.with_name('no_start'))
+        yield Asker(probe, process, script.parent)
 
 
 @pytest.mark.parametrize('name', ['KeyError', 'IndexError', 'TypeError', 'AttributeError',
                                   'ZeroDivisionError', 'MemoryError', 'OSError',
                                   'StopIteration', 'SystemExit'])
 def test_an_error_of_any_kind_costs_its_frame_only(asker, name):
-    before = number(asker.diagnosed(lambda status: True), 'frames_failed')
+    asker.num_failed += 1
     asker.send(name)
     status = asker.diagnosed(lambda s: f'a frame failed: {name}:' in s.message)
     assert status.level == DiagnosticStatus.ERROR
-    assert number(status, 'frames_failed') == before + 1
+    assert number(status, 'frames_failed') == asker.num_failed
     asker.answered(asker.send())
 
 
@@ -137,9 +149,11 @@ def test_reset_and_parameters_do_not_wait_for_the_frame_in_work(asker, probe):
     request = SetParameters.Request(
         parameters=[Parameter('gate_sigma', value=9.0).to_parameter_msg()])
     assert probe.call(SetParameters, '/pose_node/set_parameters', request).results[0].successful
-    assert stamp not in [answer.header.stamp for answer in asker.answers]
+    assert not asker.has_answer(stamp)
+    asker.gate.touch()
     asker.answered(stamp)
     asker.answered(asker.send())
+    asker.gate.unlink()
 
 
 def test_disabled_nothing_comes_after_the_markers_are_taken_away(asker, probe):
@@ -153,13 +167,14 @@ def test_disabled_nothing_comes_after_the_markers_are_taken_away(asker, probe):
     stamps.append(asker.send('slow'))
     time.sleep(0.3)     # the second one is in the slot
     assert probe.call(SetBool, '/pose_node/enable', SetBool.Request(data=False)).success
+    assert not asker.has_answer(stamps[0])
+    asker.gate.touch()
     asker.answered(stamps[0])
-    time.sleep(5.5)     # longer than the second one would take
-    assert {marker.action for marker in markers[-1].markers} == {Marker.DELETE}
-    assert stamps[1] not in [answer.header.stamp for answer in asker.answers]
+    markers.wait_for(lambda array: {marker.action for marker in array.markers} == {Marker.DELETE})
     assert probe.call(SetBool, '/pose_node/enable', SetBool.Request(data=True)).success
-    probe.wait_for_subscribers(asker.images)
-    asker.answered(asker.send())
+    asker.until_answered()
+    assert not asker.has_answer(stamps[1])      # nor will it be: they come in order
+    asker.gate.unlink()
 
 
 def test_a_transition_that_raises_is_told_and_can_be_tried_again(asker, probe):
@@ -174,6 +189,5 @@ def test_a_transition_that_raises_is_told_and_can_be_tried_again(asker, probe):
     asker.no_start.unlink()
     assert probe.change_state('/pose_node', Transition.TRANSITION_CONFIGURE)
     assert probe.change_state('/pose_node', Transition.TRANSITION_ACTIVATE)
-    probe.wait_for_subscribers(asker.images)
-    asker.answered(asker.send())
+    asker.until_answered()
     asker.diagnosed(lambda s: 'a transition out of' not in s.message)

@@ -15,7 +15,7 @@ from infant_pose_ros.ros.running import run_node
 class Short(Node):
     def __init__(self):
         super().__init__('short')
-        self.create_timer(0.01, lambda: self.context.try_shutdown())
+        self.create_timer({shutdown_s}, lambda: self.context.try_shutdown())
         {in_init}
 
     def close(self):
@@ -29,9 +29,9 @@ sys.exit(run_node(Short))
 @pytest.fixture
 def ended(ros_domain, node_process, tmp_path):
     """Exit code and output of a node with one more line in its `__init__`."""
-    def run(in_init):
+    def run(in_init, shutdown_s=0.01):
         script = tmp_path / 'short.py'
-        script.write_text(SCRIPT.format(in_init=in_init), encoding='utf-8')
+        script.write_text(SCRIPT.format(in_init=in_init, shutdown_s=shutdown_s), encoding='utf-8')
         with node_process(script, env=ros_domain) as process:
             return process.wait(60.0), process.output.strip()
     return run
@@ -53,7 +53,7 @@ def test_what_rcl_says_once_it_is_shut_down_is_no_error(ended):
 
 def test_an_error_while_it_spins_is_not_hidden(ended):
     fail = "(_ for _ in ()).throw(RuntimeError('a bug'))"
-    code, output = ended(f'self.create_timer(0.001, lambda: {fail})')
+    code, output = ended(f'self.create_timer(0.001, lambda: {fail})', 60.0)
     assert code == 1 and 'RuntimeError: a bug' in output
 
 
@@ -72,5 +72,5 @@ def test_other_errors_are_not_hidden(ended):
 
 def test_what_does_not_end_after_a_signal_is_cut_off(ended):
     stuck = '(os.kill(os.getpid(), signal.SIGTERM), time.sleep(600.0))'
-    assert ended(f'import os, signal, time; self.create_timer(0.001, lambda: {stuck})') == (
-        0, 'still busy 1.5 s after the signal to end: cut off')
+    in_init = f'import os, signal, time; self.create_timer(0.001, lambda: {stuck})'
+    assert ended(in_init, 60.0) == (0, 'still busy 1.5 s after the signal to end: cut off')

@@ -1,5 +1,6 @@
 import os
-import time
+
+from waiting import wait_until
 
 from infant_pose_ros.ros.soak_judging import Sample
 from infant_pose_ros.ros.soak_samples import Floors, ProcessSampler, sample_process
@@ -29,7 +30,7 @@ def test_too_many_are_thinned_out_to_the_lower_ones():
 def test_this_process():
     ids = {'self': os.getpid(), 'gone': 2 ** 22 + 1}
     with ProcessSampler(lambda: ids, period_s=0.01) as sampler:
-        time.sleep(0.3)
+        wait_until(sampler.lives)
     (life,) = sampler.lives()
     assert life.node == 'self' and life.samples[0].own_mb > 5.0
     assert life.samples[0].threads >= 2 and life.samples[0].files >= 3

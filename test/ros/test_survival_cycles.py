@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 import re
-import time
 
 from lifecycle_msgs.msg import Transition
 import numpy as np
@@ -16,8 +15,8 @@ from infant_pose_ros.ros.images import encode_image
 POSE_NODE = 'infant_pose_ros.nodes.pose_node'
 CYCLE = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE,
          Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
-#: A hundred take minutes (INFANT_POSE_CYCLES=100); what stays behind shows in a few, as it is there
-#: every time.
+#: A hundred take minutes (INFANT_POSE_CYCLES=100); what stays behind shows in a few, as it is
+#: there every time.
 NUM_CYCLES = int(os.environ.get('INFANT_POSE_CYCLES', '6'))
 #: After so many, everything that is only made once is there.
 NUM_WARM_UP = 2
@@ -34,6 +33,7 @@ class SimulatedTime:
         self._clock = probe.publisher(Clock, '/clock', 10, subscribers=1)
         self._images = probe.publisher(Image, '/image', 10, subscribers=1)
         self.answers = probe.subscribe(PointCloud2, '/pose_node/keypoints')
+        probe.until_answered(self.run_and_send, self.answers)
 
     def run(self, period_ns=33_000_000):
         """The clock goes on by a picture's time."""
@@ -42,12 +42,21 @@ class SimulatedTime:
         message.clock.sec, message.clock.nanosec = divmod(self.now_ns, 10 ** 9)
         self._clock.publish(message)
 
-    def ask(self, age_ns=1_000_000):
-        """A picture taken a moment ago is answered."""
-        del self.answers[:]
+    def send(self, age_ns=1_000_000):
+        """A picture taken a moment ago; its stamp."""
         header = self._probe.header(self.now_ns - age_ns)
         self._images.publish(encode_image(_noise, header))
-        self.answers.wait_for(lambda answer: answer.header.stamp == header.stamp, 30.0)
+        return header.stamp
+
+    def run_and_send(self):
+        self.run()
+        return self.send()
+
+    def ask(self, *args, **kwargs):
+        """The same, answered."""
+        del self.answers[:]
+        stamp = self.send(*args, **kwargs)
+        self.answers.wait_for(lambda answer: answer.header.stamp == stamp, 30.0)
 
 
 def test_simulated_time_stops_goes_on_and_jumps_back(ros_domain, node_process, probe, weights):
@@ -99,11 +108,13 @@ def test_lifecycles_leave_nothing_behind(ros_domain, node_process, probe, weight
 def _answers_a_picture(probe):
     answers = probe.subscribe(PointCloud2, '/pose_node/keypoints')
     images = probe.publisher(Image, '/image', 10, subscribers=1)
-    deadline_s = time.monotonic() + 30.0
-    while not answers:
-        assert time.monotonic() < deadline_s
-        images.publish(encode_image(_noise, probe.header()))
-        time.sleep(0.05)
+
+    def send():
+        message = encode_image(_noise, probe.header())
+        images.publish(message)
+        return message.header.stamp
+
+    probe.until_answered(send, answers)
     probe.node.destroy_publisher(images)
 
 
