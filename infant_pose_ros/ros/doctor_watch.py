@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 import time
 from typing import Any
 
@@ -99,15 +99,17 @@ class GraphWatch:
         self._node.create_subscription(
             DiagnosticArray, '/diagnostics', self._on_diagnostics, diagnostics_qos())
         self._spin(DISCOVERY_S)
-        start_s = now_s = time.monotonic()
+        start_s = time.monotonic()
         end_s = start_s + seconds
-        while now_s < end_s or (now_s < end_s + OVERTIME_S and self._is_early(now_s)):
-            for topic in self._topics().values():       # also those that come meanwhile
+        while True:
+            topics, now_s = self._topics(), time.monotonic()
+            for topic in topics.values():       # also those that come meanwhile
                 self._listen(topic)
+            if now_s > end_s and (now_s > end_s + OVERTIME_S
+                                  or not self._is_early(topics, now_s, start_s)):
+                break       # so all that is told of was listened to
             self._spin(min(max(end_s - now_s, SHORT_S), LOOK_PERIOD_S))
-            now_s = time.monotonic()
-        listened_s = max(round(time.monotonic() - start_s, 1), 0.1)
-        topics = self._topics()
+        listened_s = max(round(now_s - start_s, 1), 0.1)
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         nodes = tuple(self._nodes())
@@ -116,11 +118,16 @@ class GraphWatch:
             tuple(sorted(self._diagnoses.values(), key=lambda diagnosis: diagnosis.name)),
             self._clock_ticks, other_domains)
 
-    def _is_early(self, now_s: float) -> bool:
-        """Whether it is too early to judge some topic."""
+    def _is_early(self, topics: Mapping[str, TopicFacts], now_s: float, start_s: float) -> bool:
+        """Whether it is too early to judge some topic: one that nobody publishes may have a
+        publisher that was not found yet.
+        """
         return any(
             now_s - self._begun_s[topic] < (LATE_S if stream.count else SILENT_S)
-            for topic, stream in self._streams.items())
+            for topic, stream in self._streams.items()) or (
+                now_s - start_s < SILENT_S and any(
+                    set(topic.types) & set(_LISTENED) and not topic.publishers
+                    for topic in topics.values()))
 
     def _spin(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds

@@ -20,7 +20,8 @@ from infant_pose_ros.ros.bag import read_back
 from infant_pose_ros.structures import Camera
 
 ROOT = Path(__file__).resolve().parents[2]
-FRAMES = 20
+#: So slow that pose_node may stall for a second and still tell of each picture that it missed.
+FRAMES, RATE_HZ = 20, 5.0
 ACCOUNTS = ('frames_in', 'frames_answered', 'frames_dropped', 'frames_lost_in_transport')
 
 
@@ -28,14 +29,14 @@ def make_clip(folder):
     """A clip with camera and truth beside it."""
     path = folder / 'clip.mp4'
     noise = np.random.default_rng(3).integers(0, 255, (120, 160, 3), np.uint8)
-    with VideoWriter(path, 20.0, (160, 120)) as writer:
+    with VideoWriter(path, RATE_HZ, (160, 120)) as writer:
         for _ in range(FRAMES):
             writer.write(noise)
     (folder / 'clip_camera_info.yaml').write_text(
         Camera(150.0, 150.0, 79.5, 59.5, 160, 120).to_camera_info_yaml())
     points_px = np.tile(np.arange(32.0).reshape(16, 2) * 3.0, (FRAMES, 1, 1))
     points_m = np.concatenate([points_px / 150.0, np.ones((FRAMES, 16, 1))], axis=-1)
-    ClipTruth(np.arange(FRAMES) / 20.0, points_px, points_m, np.ones((FRAMES, 16), bool),
+    ClipTruth(np.arange(FRAMES) / RATE_HZ, points_px, points_m, np.ones((FRAMES, 16), bool),
               np.tile([0.0, 0.0, 93.0, 93.0], (FRAMES, 1)), 0.62).save(
                   folder / 'clip_truth.npz')
     return path
@@ -116,7 +117,7 @@ def test_from_a_clip_to_video_bag_and_summary(whole_run):
     out, output, errors = whole_run
     summary = json.loads((out / 'summary.json').read_text())
     frames_in, answered, dropped, lost = (summary[name] for name in ACCOUNTS)
-    assert frames_in == FRAMES == answered + dropped + lost
+    assert frames_in == FRAMES == answered + dropped + lost, errors
     assert answered > 0 and 'do not balance' not in errors
     assert {'rate_hz', 'age_ms_p50', 'age_ms_p95', 'joints_found', 'pckh1', 'pckh2', 'ajpe_px',
             'ajpe_mm'} <= set(summary)
@@ -141,12 +142,12 @@ def test_side_by_side_is_twice_as_wide_and_the_bag_is_a_source(whole_run):
         stamps_s = [frame.stamp_s for frame in bag]
     assert len(stamps_s) == FRAMES and np.diff(stamps_s).min() > 0
     with open_source(out / 'overlay.mp4') as video:
-        assert video.rate_hz == pytest.approx(20.0) and video.size_wh == (322, 120)
+        assert video.rate_hz == pytest.approx(RATE_HZ) and video.size_wh == (322, 120)
         num_frames = len(list(video))
     # Each picture is held until the next; some more of them where the machine stalled, as several
     # come at once then.
     answered = json.loads((out / 'summary.json').read_text())['frames_answered']
-    assert answered <= num_frames <= round(20.0 * (stamps_s[-1] - stamps_s[0])) + 3
+    assert answered <= num_frames <= round(RATE_HZ * (stamps_s[-1] - stamps_s[0])) + 3
 
 
 @pytest.mark.parametrize('name', ['overlay.mp4', 'bag/frames.mp4'])
@@ -208,7 +209,7 @@ def test_ctrl_c_ends_early_with_a_summary(demo, clip, tmp_path):
     assert process.returncode == 0, errors
     summary = json.loads((tmp_path / 'out/summary.json').read_text())
     frames_in, answered, dropped, lost = (summary[name] for name in ACCOUNTS)
-    assert 0 < frames_in < FRAMES and frames_in == answered + dropped + lost
+    assert 0 < frames_in < FRAMES and frames_in == answered + dropped + lost, errors
     with open_source(tmp_path / 'out/overlay.mp4') as video:
         assert video.size_wh == (160, 120)
     assert all(is_gone(child) for child in children)
