@@ -33,8 +33,9 @@ SIDE_BY_SIDE = {'layout': 'side_by_side', 'trail_s': 0.5}
 START_TIMEOUT_S = 180.0
 #: How long the last answers, overlays and counters may take after the last picture, s.
 SETTLE_TIMEOUT_S = 10.0
-#: Nothing new for this long: all that was on its way has come, s.
-QUIET_S = 1.0
+#: Nothing new for this long: all that was on its way has come, and what the last picture overtook
+#: was counted (after `cameras.OVERDUE_S` and a tick of the diagnostics), s.
+QUIET_S = 2.5
 POLL_S = 0.1
 
 
