@@ -112,12 +112,13 @@ class Demo:
                 self._start(nodes)
                 self._wait_for_pictures(nodes, recorder)
                 self._follow(nodes, recorder)
+                problem = recorder.problem      # later, that the camera has ended
                 self._settle(nodes, recorder)
         finally:
             recorder.close()
         if recorder.error is not None:
             raise recorder.error
-        self._sum_up(recorder, _published(nodes))
+        self._sum_up(recorder, _published(nodes), problem)
 
     def _put_into(self, recorder: Recorder):
         def put(role: str, received_ns: int, data: bytes) -> None:
@@ -179,7 +180,7 @@ class Demo:
                 return
             time.sleep(POLL_S)
 
-    def _sum_up(self, recorder: Recorder, published: int | None) -> None:
+    def _sum_up(self, recorder: Recorder, published: int | None, problem: str) -> None:
         summary, notes = summarise_run(recorder.camera_stamps_ns, recorder.records,
                                        recorder.counters, self._truth, published)
         counts = read_back(self._out / 'bag')
@@ -196,8 +197,8 @@ class Demo:
         notes += [f'{count} {what}: too slow to record them all' for what, count in (
             ('camera pictures are not in the bag', recorder.left_out['image']),
             ('pictures are not in the overlay video', recorder.left_out['overlay'])) if count]
-        if recorder.problem:
-            notes.append(f'pose_node says: {recorder.problem}')
+        if problem:
+            notes.append(f'pose_node says: {problem}')
         for note in notes:
             print(f'note: {note}', file=sys.stderr)
         if not recorder.records:

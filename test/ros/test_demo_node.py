@@ -128,6 +128,7 @@ def test_from_a_clip_to_video_bag_and_summary(whole_run):
     assert counts['/diagnostics'] > 0 and counts['/pose_node/skeleton_info'] > 0
     assert 'frames in' in output and 'read back' in output
     assert 'frames answered' in errors  # the progress bar
+    assert 'no image on' not in output + errors     # which is so once the camera has ended
     skeleton = [line for line in (out / 'logs/pose_node.log').read_text().splitlines()
                 if 'Traceback' in line]
     assert skeleton == []
